@@ -1,0 +1,1 @@
+"""The detector kinds, by the name alerts.yaml uses."""

@@ -1,0 +1,121 @@
+"""The contract of an event: one JSON line, one `Event`. Everything else is derived from this file.
+
+The Elasticsearch template, the JSON Schema, the DuckDB table and the docs are made from the annotations
+below (`recognizer.mapping`). A field's unit stands in its name or in its description.
+
+``decode`` never raises on bad input: it answers with an `Event` or with a `Malformed` that says what is
+wrong and what to do.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+INT64_MAX = 2**63 - 1
+MAX_LINE_BYTES = 1024 * 1024
+MAX_STRING_CHARACTERS = 8191
+"""Longest text a field keeps: 8191 characters of four bytes fit Elasticsearch's keyword limit of 32,766 bytes."""
+
+_Int = Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)]
+_Text = Annotated[str, msgspec.Meta(max_length=MAX_STRING_CHARACTERS)]
+
+
+def _about(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """One thing that happened to one picture. Every field but the first two may be missing.
+
+    ``extra`` keeps the fields this contract does not name; it is never a field of the line itself.
+    """
+
+    timestamp: Annotated[_Int, _about("when it happened, milliseconds since 1970-01-01 UTC")]
+    event_type: Annotated[_Text, _about("the stage: one of EventType")]
+    model_name: Annotated[_Text | None, _about("the model that serves the request")] = None
+    host: Annotated[_Text | None, _about("the machine that wrote the event")] = None
+    pid: Annotated[_Int | None, _about("process id of the writer")] = None
+    request_id: Annotated[_Text | None, _about("joins the events of one picture")] = None
+    event_id: Annotated[_Text | None, _about("unique name of the event; shipping twice stores once")] = None
+    schema_version: Annotated[_Int | None, _about("version of this contract")] = None
+    dropped_before: Annotated[_Int | None, _about("events the writer had to drop since its last one")] = None
+    truncated_fields: Annotated[list[_Text] | None, _about("fields that were cut to their limit")] = None
+
+    file_path: Annotated[_Text | None, _about("the path as the service was given it")] = None
+    file_dir: Annotated[_Text | None, _about("parent folder of file_path; derived when absent")] = None
+    file_size: Annotated[_Int | None, _about("size of the file, bytes")] = None
+    path_issues: Annotated[list[_Text] | None, _about("what is wrong with the path: InputReason values path_*")] = None
+    path_cleaned: Annotated[_Text | None, _about("the path without its faults; only when it differs")] = None
+    path_cleaned_exists: Annotated[bool | None, _about("whether a file stood at path_cleaned")] = None
+
+    error: Annotated[_Text | None, _about("the error as the library gave it")] = None
+    reason: Annotated[_Text | None, _about("why it failed: one of InputReason")] = None
+
+    shape: Annotated[list[_Int] | None, _about("height, width, channels of the decoded picture")] = None
+    channels: Annotated[_Int | None, _about("channels of the decoded picture")] = None
+    dtype: Annotated[_Text | None, _about("element type of the decoded picture")] = None
+    image_format: Annotated[_Text | None, _about("format found by magic bytes")] = None
+    image_issues: Annotated[list[_Text] | None, _about("what is odd about the content: InputReason values")] = None
+
+    output_shape: Annotated[list[_Int] | None, _about("shape of the preprocessed tensor")] = None
+    duration_ms: Annotated[float | None, _about("how long this stage took, milliseconds")] = None
+    resized: Annotated[bool | None, _about("whether the picture was resized")] = None
+    normalized: Annotated[bool | None, _about("whether mean and deviation were normalised")] = None
+    channel_conversion: Annotated[_Text | None, _about("for example bgr_to_rgb, gray_to_rgb, none")] = None
+    scale_ratio: Annotated[float | None, _about("output side divided by input side")] = None
+    mean: Annotated[float | None, _about("mean of the preprocessed tensor")] = None
+    variance: Annotated[float | None, _about("variance of the preprocessed tensor")] = None
+
+    top1_label: Annotated[_Text | None, _about("the best label")] = None
+    top1_score: Annotated[float | None, _about("its score, a probability from 0 to 1")] = None
+    top3_labels: Annotated[list[_Text] | None, _about("the three best labels, best first")] = None
+    top3_scores: Annotated[list[float] | None, _about("their scores")] = None
+    logits_dim: Annotated[_Int | None, _about("number of classes the model answers with")] = None
+    device: Annotated[_Text | None, _about("for example cpu, cuda:0")] = None
+    batch_size: Annotated[_Int | None, _about("pictures in the batch")] = None
+
+    http_status: Annotated[_Int | None, _about("status code of the answer")] = None
+    response_size: Annotated[_Int | None, _about("size of the answer, bytes")] = None
+    status: Annotated[_Text | None, _about("the service's own word: success, error…")] = None
+    low_confidence_filtered: Annotated[bool | None, _about("whether the answer was withheld for a low score")] = None
+    client_ip: Annotated[_Text | None, _about("address of the caller")] = None
+
+    extra: dict[str, Any] = {}
+
+
+FIELD_NAMES: tuple[str, ...] = tuple(name for name in Event.__struct_fields__ if name != "extra")
+
+
+def fields(event: Event) -> dict[str, Any]:
+    """The event as a plain mapping: the fields that are set, then the unknown ones."""
+    known = {name: value for name in FIELD_NAMES if (value := getattr(event, name)) is not None}
+    return known | event.extra
+
+
+class MalformedReason(enum.StrEnum):
+    """Why a line was put aside instead of stored."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    NOT_UTF8 = "not_utf8"
+    LINE_TOO_LONG = "line_too_long"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    UNKNOWN_EVENT_TYPE = "unknown_event_type"
+    TIMESTAMP_FUTURE = "timestamp_future"
+    TIMESTAMP_PAST = "timestamp_past"
+    REFUSED_BY_STORE = "refused_by_store"
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that is no event. ``detail`` names the field and the value, ``hint`` what to do about it."""
+
+    line: bytes
+    reason: MalformedReason
+    detail: str
+    hint: str

@@ -1,0 +1,85 @@
+"""The closed vocabulary of the recognizer: event types and reasons. Standard library only.
+
+The same word stands in the log line, the metric, the mail, the remedy's file name and the docs.
+"""
+
+import enum
+
+
+class EventType(enum.StrEnum):
+    """The stages of one picture, in the order in which they happen."""
+
+    INPUT_START = "input_start"
+    INPUT_ERROR = "input_error"
+    INPUT_SUCCESS = "input_success"
+    PREPROCESS_COMPLETE = "preprocess_complete"
+    INFERENCE_COMPLETE = "inference_complete"
+    BUSINESS_OUTPUT = "business_output"
+
+
+class InputReason(enum.StrEnum):
+    """Why a picture could not be recognised, or what is odd about it.
+
+    ``path_*`` is what is wrong with the name, ``file_*`` with the file, ``image_*`` with its content,
+    ``tensor_*`` and ``model_*`` with what happened after decoding. An ``input_error`` carries exactly one
+    of these as its ``reason``; ``path_issues`` and ``image_issues`` list further ones.
+    """
+
+    # the path, seen without touching the disk
+    PATH_WRONG_TYPE = "path_wrong_type"
+    PATH_EMPTY = "path_empty"
+    PATH_NUL = "path_nul"
+    PATH_UNDECODABLE = "path_undecodable"
+    PATH_LOSSY = "path_lossy"
+    PATH_INVISIBLE_CHARACTER = "path_invisible_character"
+    PATH_BIDI_CONTROL = "path_bidi_control"
+    PATH_CONTROL_CHARACTER = "path_control_character"
+    PATH_UNUSUAL_SPACE = "path_unusual_space"
+    PATH_EDGE_SPACE = "path_edge_space"
+    PATH_FULLWIDTH = "path_fullwidth"
+    PATH_COMPATIBILITY_CHARACTER = "path_compatibility_character"
+    PATH_NOT_NFC = "path_not_nfc"
+    PATH_HOMOGLYPH = "path_homoglyph"
+    PATH_QUOTED = "path_quoted"
+    PATH_TRAILING_PUNCTUATION = "path_trailing_punctuation"
+    PATH_BACKSLASH = "path_backslash"
+    PATH_WINDOWS = "path_windows"
+    PATH_URL = "path_url"
+    PATH_PERCENT_ENCODED = "path_percent_encoded"
+    PATH_NOT_EXPANDED = "path_not_expanded"
+    PATH_COMPONENT_TOO_LONG = "path_component_too_long"
+    PATH_TOO_LONG = "path_too_long"
+    # the file
+    FILE_MISSING = "file_missing"
+    FILE_EMPTY = "file_empty"
+    FILE_IS_DIRECTORY = "file_is_directory"
+    FILE_NOT_REGULAR = "file_not_regular"
+    FILE_PERMISSION_DENIED = "file_permission_denied"
+    FILE_SYMLINK_BROKEN = "file_symlink_broken"
+    FILE_SYMLINK_LOOP = "file_symlink_loop"
+    FILE_PARENT_NOT_DIRECTORY = "file_parent_not_directory"
+    FILE_TOO_LARGE = "file_too_large"
+    FILE_IO_ERROR = "file_io_error"
+    # the content
+    IMAGE_NOT_AN_IMAGE = "image_not_an_image"
+    IMAGE_FORMAT_UNSUPPORTED = "image_format_unsupported"
+    IMAGE_TRUNCATED = "image_truncated"
+    IMAGE_CORRUPT = "image_corrupt"
+    IMAGE_TOO_MANY_PIXELS = "image_too_many_pixels"
+    IMAGE_WRONG_EXTENSION = "image_wrong_extension"
+    IMAGE_GRAYSCALE = "image_grayscale"
+    IMAGE_SIXTEEN_BIT = "image_sixteen_bit"
+    IMAGE_ALPHA = "image_alpha"
+    IMAGE_EXIF_ROTATED = "image_exif_rotated"
+    IMAGE_CONSTANT = "image_constant"
+    IMAGE_TINY = "image_tiny"
+    # after decoding
+    TENSOR_NOT_FINITE = "tensor_not_finite"
+    MODEL_OUT_OF_MEMORY = "model_out_of_memory"
+    MODEL_OUTPUT_INVALID = "model_output_invalid"
+    MODEL_FAILED = "model_failed"
+    # the service gave no reason of its own
+    UNSPECIFIED = "unspecified"
+
+
+PATH_REASONS = frozenset(reason for reason in InputReason if reason.startswith("path_"))
