@@ -165,3 +165,46 @@ def _has(text: str, ranges: tuple[tuple[int, int], ...]) -> bool:
 @lru_cache(maxsize=1024)
 def _wildcard(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+
+
+def to_json(condition: Condition) -> list[Any]:
+    """A condition as JSON: ``[name of the kind, its parts…]``."""
+    name = type(condition).__name__
+    match condition:
+        case Always():
+            return [name]
+        case And(parts) | Or(parts):
+            return [name, *map(to_json, parts)]
+        case Not(part):
+            return [name, to_json(part)]
+        case Compare(field, op, value):
+            return [name, field, op.value, value]
+        case Exists(field):
+            return [name, field]
+        case Wildcard(field, pattern):
+            return [name, field, pattern]
+        case AnyCharacter(field, ranges):
+            return [name, field, [list(pair) for pair in ranges]]
+
+
+def from_json(value: list[Any]) -> Condition:
+    """The inverse of `to_json`. Raises ValueError on anything else."""
+    match value:
+        case ["Always"]:
+            return Always()
+        case ["And", *parts]:
+            return And(tuple(map(from_json, parts)))
+        case ["Or", *parts]:
+            return Or(tuple(map(from_json, parts)))
+        case ["Not", part]:
+            return Not(from_json(part))
+        case ["Compare", str(field), str(op), scalar]:
+            return Compare(field, Op(op), scalar)
+        case ["Exists", str(field)]:
+            return Exists(field)
+        case ["Wildcard", str(field), str(pattern)]:
+            return Wildcard(field, pattern)
+        case ["AnyCharacter", str(field), ranges]:
+            return AnyCharacter(field, tuple((low, high) for low, high in ranges))
+        case _:
+            raise ValueError(f"not a condition: {value!r}")

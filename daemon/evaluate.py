@@ -1,0 +1,202 @@
+"""One tick: which buckets are due, what the store says about them, what the detectors and the lifecycle make of it.
+
+Live run, catching up after a stop, backtest and rule tests all go through `tick`. It reads the store and nothing else;
+what it returns is committed by its caller in one transaction.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from daemon.alerts.lifecycle import advance
+from daemon.alerts.model import Alert, Transition
+from daemon.errors import StoreError, StoreUnavailable
+from daemon.store.base import Ask, EventStore
+from detectors.finding import Finding, Memory
+from detectors.frame import Frame, Interval, Key
+from detectors.query import Query
+from rules.model import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class RuleState:
+    """What is kept of a rule between ticks. ``judged_until_ms`` is its watermark; None before the first tick."""
+
+    judged_until_ms: int | None = None
+    memory: Mapping[Key, Memory] = field(default_factory=dict)
+    alerts: Mapping[Key, Alert] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The record of one rule's turn, shown by `wumu explain`. ``error`` is empty when it went well."""
+
+    rule_id: str
+    at_ms: int
+    from_ms: int
+    until_ms: int
+    duration_ms: float = 0.0
+    series: int = 0
+    buckets: int = 0
+    findings: int = 0
+    complete: bool = True
+    skipped_ms: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A rule's turn with everything that follows from it. On an error ``state`` is the old one."""
+
+    rule: Rule
+    state: RuleState
+    evaluation: Evaluation
+    transitions: tuple[Transition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A rule whose next stretch of event time can be judged: [from_ms, until_ms)."""
+
+    rule: Rule
+    query: Query
+    from_ms: int
+    until_ms: int
+    skipped_ms: int = 0
+
+    @property
+    def ask(self) -> Ask:
+        fresh_from = _floor(self.from_ms, self.query.bucket_ms)
+        return Ask(self.query, Interval(fresh_from - self.query.lookback_ms, self.until_ms), fresh_from)
+
+
+def due(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> Due | None:
+    """What of ``rule`` is to be judged at ``now_ms``; None when nothing new has closed.
+
+    A gap longer than ``catch_up_ms`` is not judged and its length told in ``skipped_ms``. A rule that was never
+    judged looks back as far as that, so that it knows its past from the first minute.
+    """
+    query = rule.detector.query()
+    bucket = query.bucket_ms
+    until = now_ms if query.partial else _floor(now_ms - query.settle_ms, bucket)
+    start = state.judged_until_ms
+    oldest = _floor(until - catch_up_ms, bucket)
+    if start is None:
+        return Due(rule, query, oldest, until)
+    if until <= start or (query.partial and until - start < rule.every_ms):
+        return None
+    return Due(rule, query, max(start, oldest), until, max(0, oldest - start))
+
+
+def tick(
+    rules: Sequence[Rule],
+    states: Mapping[str, RuleState],
+    store: EventStore,
+    now_ms: int,
+    catch_up_ms: int,
+) -> tuple[Judgement, ...]:
+    """Judge every rule that is due, with one round trip to the store.
+
+    A rule that fails does not touch the others: its error stands in its evaluation, and its stretch is judged again at
+    the next tick. Raises StoreUnavailable when the store does not answer; nothing is judged then.
+    """
+    turns = [turn for rule in rules if (turn := due(rule, states.get(rule.id, RuleState()), now_ms, catch_up_ms))]
+    frames = _frames(turns, store)
+    return tuple(
+        judge(turn, states.get(turn.rule.id, RuleState()), frame, now_ms)
+        for turn, frame in zip(turns, frames, strict=True)
+    )
+
+
+def judge(turn: Due, state: RuleState, frame: Frame | StoreError, now_ms: int) -> Judgement:
+    """One rule's turn, given the store's answer."""
+    record = Evaluation(
+        rule_id=turn.rule.id,
+        at_ms=now_ms,
+        from_ms=turn.from_ms,
+        until_ms=turn.until_ms,
+        skipped_ms=turn.skipped_ms,
+    )
+    if isinstance(frame, StoreError):
+        return Judgement(turn.rule, state, replace(record, error=f"the store refused the query: {frame}"))
+    if not frame.complete:
+        error = "the store could read only a part of its data; nothing is concluded from that, it is asked again"
+        return Judgement(turn.rule, state, replace(record, complete=False, error=error))
+    started = time.perf_counter()
+    try:
+        detection = turn.rule.detector.detect(frame, state.memory)
+    except Exception as fault:  # noqa: BLE001  # a detector may be a user's own: it must not stop the other rules
+        error = f"the detector failed: {type(fault).__name__}: {fault}"
+        return Judgement(turn.rule, state, replace(record, error=error))
+    alerts, transitions = _live_through(turn, state, detection.findings)
+    record = replace(
+        record,
+        duration_ms=(time.perf_counter() - started) * 1_000,
+        series=len(frame.series),
+        buckets=sum(len(series.bucket_start_ms) for series in frame.series),
+        findings=len(detection.findings),
+    )
+    return Judgement(turn.rule, RuleState(turn.until_ms, detection.memory, alerts), record, transitions)
+
+
+def _live_through(
+    turn: Due, state: RuleState, findings: Sequence[Finding]
+) -> tuple[Mapping[Key, Alert], tuple[Transition, ...]]:
+    """Let the alerts live through the stretch step by step, as if every bucket had been judged when it closed.
+
+    A rule on open buckets finds at the ends of buckets and at the tick itself, which need not be a whole step apart:
+    its alerts are kept for at least one step, or they would flap between two findings.
+    """
+    rule = turn.rule
+    if turn.query.partial:
+        keep_ms = max(rule.policy.keep_firing_for_ms, _step_ms(turn))
+        rule = replace(rule, policy=replace(rule.policy, keep_firing_for_ms=keep_ms))
+    by_step: dict[int, list[Finding]] = {}
+    for finding in findings:
+        by_step.setdefault(min(max(finding.at_ms, turn.from_ms), turn.until_ms), []).append(finding)
+    alerts = state.alerts
+    moved: list[Transition] = []
+    for step_ms in _steps(turn, by_step, quiet=not alerts):
+        alerts, transitions = advance(alerts, by_step.get(step_ms, ()), rule, step_ms)
+        moved.extend(transitions)
+    return alerts, tuple(moved)
+
+
+def _steps(turn: Due, by_step: Mapping[int, Sequence[Finding]], *, quiet: bool) -> list[int]:
+    """The evaluation times of a stretch: every bucket's end and every finding's time, or nothing while all is quiet."""
+    if quiet and not by_step:
+        return []
+    step = _step_ms(turn)
+    grid = range(_floor(turn.from_ms, step) + step, turn.until_ms, step)
+    return sorted({*grid, *by_step, turn.until_ms})
+
+
+def _step_ms(turn: Due) -> int:
+    bucket = turn.query.bucket_ms or turn.rule.every_ms
+    return max(bucket, turn.rule.every_ms) if turn.query.partial else bucket
+
+
+def _frames(turns: Sequence[Due], store: EventStore) -> Sequence[Frame | StoreError]:
+    """All answers in one round trip; rule by rule if one query is refused, so that it harms only its own rule."""
+    asks = [turn.ask for turn in turns]
+    if not asks:
+        return ()
+    try:
+        return store.ask(asks)
+    except StoreUnavailable:
+        raise
+    except StoreError:
+        return [_frame(ask, store) for ask in asks]
+
+
+def _frame(ask: Ask, store: EventStore) -> Frame | StoreError:
+    try:
+        return store.ask([ask])[0]
+    except StoreUnavailable:
+        raise
+    except StoreError as refusal:
+        return refusal
+
+
+def _floor(milliseconds: int, bucket_ms: int) -> int:
+    return milliseconds // bucket_ms * bucket_ms if bucket_ms else milliseconds
