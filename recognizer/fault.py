@@ -1,0 +1,28 @@
+"""The one exception of reading a picture: a closed reason, one line for a human, and what was found on the way."""
+
+from dataclasses import dataclass, field
+
+from recognizer.reasons import InputReason
+
+
+@dataclass(slots=True, eq=False)
+class InputFault(Exception):
+    """A picture that can't be recognised.
+
+    reason                what kind of fault; it names the remedy's page
+    message               what happened to this very file, one line, untrusted text already made visible
+    path_issues           what is wrong with the path, seen without touching the disk
+    path_cleaned          the path without those faults, when it differs
+    path_cleaned_exists   whether a file stands there
+    file_size             bytes, when the file could be opened
+    """
+
+    reason: InputReason
+    message: str
+    path_issues: tuple[InputReason, ...] = field(default=(), kw_only=True)
+    path_cleaned: str | None = field(default=None, kw_only=True)
+    path_cleaned_exists: bool | None = field(default=None, kw_only=True)
+    file_size: int | None = field(default=None, kw_only=True)
+
+    def __str__(self) -> str:
+        return self.message
