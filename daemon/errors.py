@@ -46,6 +46,7 @@ class DeliveryReason(enum.StrEnum):
     GONE = "gone"
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105  # the reason's name, not a secret
     MESSAGE_REFUSED = "message_refused"
+    UNEXPECTED = "unexpected"
 
 
 class DeliveryError(WumuError):
@@ -64,8 +65,9 @@ class DeliveryError(WumuError):
         retryable: bool,
         after_s: float | None = None,
         delivered: tuple[str, ...] = (),
+        hint: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.reason = reason
         self.retryable = retryable
         self.after_s = after_s
