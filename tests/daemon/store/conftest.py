@@ -1,0 +1,28 @@
+"""The stores that every store test runs on.
+
+A test that takes ``make_store`` runs once per name in STORES. The name's factory is the fixture
+``make_store_<name with underscores>``, defined here; it gives a callable that makes a fresh, empty store whose
+appended events can be asked for at once.
+"""
+
+import pytest
+
+from daemon.store.checks import MakeStore
+from daemon.store.reference import ReferenceStore
+
+STORES = [
+    "memory",
+]
+
+
+@pytest.fixture(params=STORES)
+def make_store(request: pytest.FixtureRequest) -> MakeStore:
+    """Makes fresh, empty stores of the kind at hand."""
+    name = f"make_store_{request.param}".replace("-", "_")
+    factory: MakeStore = request.getfixturevalue(name)
+    return factory
+
+
+@pytest.fixture
+def make_store_memory() -> MakeStore:
+    return ReferenceStore
