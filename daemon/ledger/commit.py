@@ -25,7 +25,7 @@ class RuleChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """Everything that becomes durable together, before anything is sent."""
+    """Everything that becomes durable together, before anything is sent. ``removed`` are rules that no longer exist."""
 
     now_ms: int
     rules: tuple[RuleChange, ...] = ()
@@ -34,6 +34,7 @@ class Commit:
     evaluations: tuple[Evaluation, ...] = ()
     messages: tuple[tuple[str, Message], ...] = ()
     told: Mapping[str, Told] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
 
     @classmethod
     def of(

@@ -93,6 +93,9 @@ class Ledger:
         with self.transaction() as db:
             for change in commit.rules:
                 _write_rule(db, change)
+            for rule_id in commit.removed:
+                db.execute("DELETE FROM rules WHERE rule_id = ?", (rule_id,))
+                db.execute("DELETE FROM memory WHERE rule_id = ?", (rule_id,))
             db.executemany(
                 "INSERT INTO alerts (id, rule_id, key, state, active_at_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
@@ -226,8 +229,8 @@ def _write_rule(db: sqlite3.Connection, change: RuleChange) -> None:
 def _write_messages(db: sqlite3.Connection, messages: Sequence[tuple[str, Message]], now_ms: int) -> None:
     """A message that is already there keeps its state: the same decision taken twice is one message."""
     db.executemany(
-        "INSERT INTO outbox (id, channel, thread, state, created_ms, next_ms, body) VALUES (?, ?, ?, 'pending', ?, ?, ?)"
-        " ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO outbox (id, channel, thread, state, created_ms, next_ms, body)"
+        " VALUES (?, ?, ?, 'pending', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         [(m.id, channel, m.thread, now_ms, now_ms, codec.dump_message(m)) for channel, m in messages],
     )
 

@@ -1,0 +1,71 @@
+"""The command `wumu`: one file per verb, loaded only when it is called."""
+
+import importlib
+import sys
+
+try:
+    import click
+except ModuleNotFoundError:  # the bare instrumentation has no dependencies, but pip installs the command all the same
+    sys.exit("wumu: the command needs an extra: pip install 'wumu[daemon]' or 'wumu[recognizer]'")
+
+VERBS = {
+    "run": "the daemon: read logs, judge them on a schedule, send alerts",
+    "once": "one turn of the daemon over what is there, then stop",
+    "check": "everything that is wrong with an alerts.yaml, at once",
+    "init": "write an alerts.yaml and the systemd unit to start from",
+    "doctor": "look at the installation, the store, the channels and the logs",
+    "alerts": "the alerts, their history and what was sent about them",
+    "explain": "why a rule did or did not fire: the request, the counts, the verdict",
+    "query": "events that match a KQL filter",
+    "trace": "every event of one picture, invisible characters made visible",
+    "recognize": "recognise pictures, one line each",
+    "demo": "pictures in, a remedied alert out, in under five minutes",
+}
+
+EXIT_CODES = """\b
+Exit codes:
+  0  it went well
+  1  it found something: problems in a file, firing alerts, pictures that failed
+  2  the call was wrong: an unknown option, an unreadable file
+  3  it could not be done now: no store, no ledger, no model"""
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        try:
+            command = importlib.import_module(f"daemon.cli.{cmd_name}").command
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").split(".")[0] in {"daemon", "rules", "detectors", "recognizer"}:
+                raise
+            extra = {"recognize": "recognizer", "demo": "demo"}.get(cmd_name, "daemon")
+            click.echo(
+                f"wumu {cmd_name} needs the module {missing.name}, which is not installed: pip install 'wumu[{extra}]'",
+                err=True,
+            )
+            ctx.exit(3)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"daemon.cli.{cmd_name}.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wumu")
+def main() -> None:
+    """Anomaly detection and alerting over image-recognition logs.
+
+    \b
+    Examples:
+      wumu demo                         see it work, nothing to set up
+      wumu init && wumu run             start with the shipped rules
+      wumu check alerts.yaml            before a reload
+      wumu trace /data/upload/7.png     what happened to one picture
+    """

@@ -1,0 +1,107 @@
+"""What people ask a daemon: events, traces, explanations. The same functions answer through the running daemon's socket
+and, when none runs, from the files."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from daemon.errors import WumuError
+from daemon.evaluate import Due, RuleState, due
+from daemon.ledger.ledger import Ledger
+from daemon.store.base import EventStore, Sample
+from detectors.condition import Condition, any_of, equals
+from detectors.duration import format_duration
+from detectors.frame import Interval
+from recognizer.events import Event, fields
+from rules.model import Config, Rule
+from rules.where import WhereError, parse, to_kql
+
+MAX_EVENTS = 10_000
+MAX_REQUESTS_TRACED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Answers with plain JSON values."""
+
+    config: Config
+    store: EventStore
+    ledger: Ledger
+    now_ms: Callable[[], int]
+
+    def verbs(self) -> Mapping[str, Callable[[Mapping[str, Any]], Any]]:
+        """By the name the socket knows them by."""
+        return {
+            "query": lambda a: self.query(a["where"], a["since_ms"], a["limit"]),
+            "trace": lambda a: self.trace(a["what"], a["since_ms"]),
+            "explain": lambda a: self.explain(a["rule"], a["turns"]),
+        }
+
+    def query(self, where: str, since_ms: int, limit: int) -> list[dict[str, Any]]:
+        """The newest events that match a KQL filter, oldest first. Raises WumuError on a bad filter."""
+        try:
+            condition = parse(where)
+        except WhereError as fault:
+            caret = f"\n  {where}\n  {' ' * fault.position}{'^' * max(1, fault.width)}"
+            raise WumuError(f"the filter can't be read: {fault}{caret}", hint=fault.hint or "") from fault
+        found = self._sample(condition, since_ms, limit)
+        return [fields(event) for event in reversed(found)]
+
+    def trace(self, what: str, since_ms: int) -> list[dict[str, Any]]:
+        """All events of the pictures that ``what`` names: a request, an event, a path as given or as meant."""
+        names = ("request_id", "event_id", "file_path", "path_cleaned")
+        named = self._sample(any_of(*(equals(name, what) for name in names)), since_ms, MAX_EVENTS)
+        requests = dict.fromkeys(event.request_id for event in named if event.request_id)
+        if not requests:
+            return [fields(event) for event in reversed(named)]
+        wanted = any_of(*(equals("request_id", request) for request in list(requests)[:MAX_REQUESTS_TRACED]))
+        lone = [event for event in named if not event.request_id]
+        events = [*self._sample(wanted, since_ms, MAX_EVENTS), *lone]
+        return [fields(event) for event in sorted(events, key=lambda e: (e.timestamp, e.event_id or ""))]
+
+    def explain(self, rule_id: str, turns: int) -> dict[str, Any]:
+        """Why a rule is in the state it is in."""
+        rule = next((rule for rule in self.config.rules if rule.id == rule_id), None)
+        if rule is None:
+            known = ", ".join(rule.id for rule in self.config.rules)
+            raise WumuError(f"there is no rule {rule_id}", hint=f"the rules are: {known}")
+        state, _ = self.ledger.states().get(rule_id, (RuleState(), ""))
+        turn = _next_turn(rule, state, self.now_ms(), self.config.catch_up_ms)
+        return {
+            "rule": rule.id,
+            "kind": rule.detector.kind,
+            "where": to_kql(turn.query.where),
+            "group_by": list(rule.detector.group_by),
+            "every": format_duration(rule.every_ms),
+            "for": format_duration(rule.policy.for_ms),
+            "keep_firing_for": format_duration(rule.policy.keep_firing_for_ms),
+            "notify": list(rule.notify),
+            "judged_until_ms": state.judged_until_ms,
+            "keys_remembered": len(state.memory),
+            "alerts": [_alert(alert) for alert in state.alerts.values()],
+            "turns": self.ledger.evaluations(rule_id, turns),
+            "request": self.store.explain(turn.ask),
+        }
+
+    def _sample(self, where: Condition, since_ms: int, limit: int) -> tuple[Event, ...]:
+        interval = Interval(since_ms, self.now_ms() + self.config.ingest.max_future_ms)
+        return self.store.sample([Sample(where, interval, min(limit, MAX_EVENTS))])[0]
+
+
+def _next_turn(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> Due:
+    """The stretch the rule judges next, or would if its bucket were already closed."""
+    turn = due(rule, state, now_ms, catch_up_ms)
+    if turn is not None:
+        return turn
+    query = rule.detector.query()
+    until = state.judged_until_ms or now_ms
+    return Due(rule, query, until, until + (query.bucket_ms or rule.every_ms))
+
+
+def _alert(alert: Any) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.to_builtins(alert)
+    for name in ("finding", "peak"):
+        body[name].pop("evidence")
+    return body

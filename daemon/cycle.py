@@ -1,0 +1,127 @@
+"""The daemon's turn: judge what is due, decide what to tell, commit both, and only then let it be sent."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from daemon.alerts.lifecycle import retire
+from daemon.alerts.model import Transition
+from daemon.clock import Clock
+from daemon.evaluate import Evaluation, Judgement, RuleState, tick
+from daemon.ledger.commit import Commit
+from daemon.ledger.ledger import Ledger
+from daemon.notify.announce import Announcer
+from daemon.notify.decide import Telling, Told, decide
+from daemon.store.base import EventStore
+from rules.model import Config, Rule
+
+LOG = logging.getLogger("wumu.cycle")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn did."""
+
+    evaluations: tuple[Evaluation, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    messages: int = 0
+
+
+class Cycle:
+    """Holds the rules' states between turns; the ledger is their durable twin."""
+
+    def __init__(self, config: Config, store: EventStore, ledger: Ledger, announcer: Announcer, clock: Clock) -> None:
+        self._config = config
+        self._store = store
+        self._ledger = ledger
+        self._announcer = announcer
+        self._clock = clock
+        self._detectors = {rule.id: detector_name(rule) for rule in config.rules}
+        self._told: dict[str, Told] = ledger.told()
+        self._failing: dict[str, str] = {}
+        self._states = self._resume()
+
+    @property
+    def states(self) -> Mapping[str, RuleState]:
+        """Every rule's state after the last turn."""
+        return self._states
+
+    def turn(self, known_until_ms: int) -> Turn:
+        """Judge everything up to ``known_until_ms``, the time up to which the events are in the store.
+
+        Raises StoreUnavailable or LedgerError; nothing has changed then, and the next turn does it all.
+        """
+        now_ms = self._clock.now_ms()
+        judgements = tick(self._config.rules, self._states, self._store, known_until_ms, self._config.catch_up_ms)
+        if not judgements:
+            return Turn()
+        tellings = [
+            (judgement.rule, telling) for judgement in judgements for telling in self._tellings(judgement, now_ms)
+        ]
+        messages = self._announcer.messages(tellings, now_ms)
+        told = self._told | {telling.alert.id: Told(telling.sequence + 1, now_ms) for _, telling in tellings}
+        self._ledger.commit(
+            Commit.of(judgements, self._states, now_ms, detectors=self._detectors, messages=messages, told=told)
+        )
+        self._states = self._states | {judgement.rule.id: judgement.state for judgement in judgements}
+        active = {alert.id for state in self._states.values() for alert in state.alerts.values()}
+        self._told = {alert_id: entry for alert_id, entry in told.items() if alert_id in active}
+        transitions = tuple(t for judgement in judgements for t in judgement.transitions)
+        self._say(judgements, transitions)
+        return Turn(tuple(judgement.evaluation for judgement in judgements), transitions, len(messages))
+
+    def _tellings(self, judgement: Judgement, now_ms: int) -> tuple[Telling, ...]:
+        """What to tell of one rule. A rule's first look at history tells only what still fires."""
+        active = tuple(judgement.state.alerts.values())
+        transitions = judgement.transitions
+        if self._states[judgement.rule.id].judged_until_ms is None:
+            alive = {alert.id for alert in active}
+            transitions = tuple(t for t in transitions if t.alert.id in alive)
+        return decide(transitions, active, self._told, judgement.rule.policy, now_ms)
+
+    def _resume(self) -> dict[str, RuleState]:
+        """The states as they were committed, fitted to the rules as they are now."""
+        kept = self._ledger.states()
+        now_ms = self._clock.now_ms()
+        states: dict[str, RuleState] = {}
+        ended: list[Transition] = []
+        for rule in self._config.rules:
+            state, detector = kept.pop(rule.id, (RuleState(), ""))
+            if detector and detector != self._detectors[rule.id]:
+                LOG.warning("rule %s asks something else than before: it starts to learn anew", rule.id)
+                ended.extend(retire(state.alerts, now_ms))
+                state = RuleState(judged_until_ms=state.judged_until_ms)
+            states[rule.id] = state
+        for state, _ in kept.values():
+            ended.extend(retire(state.alerts, now_ms))
+        if kept or ended:
+            gone = tuple(kept)
+            alerts = tuple(transition.alert for transition in ended)
+            self._ledger.commit(Commit(now_ms=now_ms, alerts=alerts, transitions=tuple(ended), removed=gone))
+        return states
+
+    def _say(self, judgements: Sequence[Judgement], transitions: Sequence[Transition]) -> None:
+        """The turn in the daemon's own log: each change once."""
+        for transition in transitions:
+            alert = transition.alert
+            LOG.info("alert %s of rule %s is %s (%s)", alert.id, alert.rule_id, alert.state, transition.cause)
+        for judgement in judgements:
+            record, before = judgement.evaluation, self._failing.get(judgement.rule.id, "")
+            if record.error and record.error != before:
+                LOG.error("rule %s could not be judged: %s", record.rule_id, record.error)
+            if before and not record.error:
+                LOG.info("rule %s is judged again", record.rule_id)
+            if record.skipped_ms:
+                LOG.warning(
+                    "rule %s: %d s of history are older than catch_up and were not judged",
+                    record.rule_id,
+                    record.skipped_ms // 1_000,
+                )
+            self._failing[judgement.rule.id] = record.error
+
+
+def detector_name(rule: Rule) -> str:
+    """Names what a rule's memory is of: the kind and its query. A changed threshold keeps the memory."""
+    query = repr(rule.detector.query()).encode()
+    return f"{rule.detector.kind}:{hashlib.blake2b(query, digest_size=8).hexdigest()}"
