@@ -3,8 +3,8 @@
 The Elasticsearch template, the JSON Schema, the DuckDB table and the docs are made from the annotations
 below (`recognizer.mapping`). A field's unit stands in its name or in its description.
 
-``decode`` never raises on bad input: it answers with an `Event` or with a `Malformed` that says what is
-wrong and what to do.
+Reading lines is `recognizer.decode_lines`: it never raises on bad input but answers with an `Event`, or with a
+`Malformed` that says what is wrong and what to do.
 """
 
 import enum
@@ -119,3 +119,49 @@ class Malformed:
     reason: MalformedReason
     detail: str
     hint: str
+
+
+class Note(enum.StrEnum):
+    """What had to be mended so that a line could be kept. The value was understood; its writer should be told."""
+
+    TIMESTAMP_SECONDS = "timestamp_seconds"
+    TIMESTAMP_MICROSECONDS = "timestamp_microseconds"
+    TIMESTAMP_NANOSECONDS = "timestamp_nanoseconds"
+    TIMESTAMP_TEXT = "timestamp_text"
+    UNKNOWN_FIELD = "unknown_field"
+    RENAMED_FIELD = "renamed_field"
+    DUPLICATE_KEY = "duplicate_key"
+    NUMBER_AS_TEXT = "number_as_text"
+    TEXT_AS_NUMBER = "text_as_number"
+    INTEGER_AS_FLOAT = "integer_as_float"
+    BOOLEAN_AS_NUMBER = "boolean_as_number"
+    SCALAR_AS_LIST = "scalar_as_list"
+    NOT_FINITE = "not_finite"
+    LONE_SURROGATE = "lone_surrogate"
+    NUL_CHARACTER = "nul_character"
+    BYTE_ORDER_MARK = "byte_order_mark"
+    TEXT_CUT = "text_cut"
+    UNKNOWN_REASON = "unknown_reason"
+
+
+NOTE_HINTS: dict[Note, str] = {
+    Note.TIMESTAMP_SECONDS: "timestamp was in seconds, now times 1000; write time.time_ns() // 1_000_000",
+    Note.TIMESTAMP_MICROSECONDS: "timestamp was in microseconds and was divided by 1000; write milliseconds",
+    Note.TIMESTAMP_NANOSECONDS: "timestamp was in nanoseconds and was divided by 1,000,000; write milliseconds",
+    Note.TIMESTAMP_TEXT: "timestamp was a date as text (UTC where it named no zone); write integer milliseconds",
+    Note.UNKNOWN_FIELD: "a field that the contract does not name was kept, but no rule can ask for it",
+    Note.RENAMED_FIELD: "a field's name could not be stored and was changed; use letters, digits and underscores",
+    Note.DUPLICATE_KEY: "a key stood twice in one line; the last value was taken",
+    Note.NUMBER_AS_TEXT: "a number was written in quotes; write it without",
+    Note.TEXT_AS_NUMBER: "a text field held a number or a truth value; write it in quotes",
+    Note.INTEGER_AS_FLOAT: "an integer was written with a decimal point; write it without",
+    Note.BOOLEAN_AS_NUMBER: "a truth value was written as 0, 1 or text; write true or false",
+    Note.SCALAR_AS_LIST: "a list field held a single value; write it in brackets",
+    Note.NOT_FINITE: "NaN, Infinity or a number beyond a double was left out; JSON has none of them: write null",
+    Note.LONE_SURROGATE: "text held half a surrogate pair (often an undecodable file name) and is shown as ‹U+DC80›",
+    Note.NUL_CHARACTER: "NUL characters were found in the line; those in text are shown as ‹U+0000›",
+    Note.BYTE_ORDER_MARK: "a byte order mark was removed from the start of the line; write UTF-8 without one",
+    Note.TEXT_CUT: "a text was longer than 8191 characters and was cut; truncated_fields names it",
+    Note.UNKNOWN_REASON: "reason was no known word: it is now unspecified and the word stands in reason_given",
+}
+"""What was done and what to do about it, one line each: said once by the daemon, not once a line."""

@@ -118,6 +118,13 @@ def visible(text: str, limit: int = 512) -> str:
     return shown if len(text) <= limit else shown + "…"
 
 
+def parent(path: str) -> str:
+    """The folder of a path: what ``file_dir`` holds. ``.`` where the path names none; knows backslashes too."""
+    separator = "/" if "/" in path or "\\" not in path else "\\"
+    folder, found, _ = path.rpartition(separator)
+    return folder or found or "."
+
+
 @dataclass(frozen=True, slots=True)
 class PathIssue:
     """One fault. ``position`` counts characters from 0; ``character`` is empty where the fault is no single one."""
@@ -130,8 +137,8 @@ class PathIssue:
 
 # Names made of these characters alone have no faults: the answer for nearly every path of a healthy service.
 _PLAIN: Final = re.compile(
-    r"[A-Za-z0-9_./\u4e00-\u9fff][A-Za-z0-9_./ +=@(){}#&\-\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u3001\u3002\u3005\u3008-\u3011"
-    r"\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3\uff08\uff09]*[A-Za-z0-9_/)\u4e00-\u9fff]"
+    r"[A-Za-z0-9_./\u4e00-\u9fff][A-Za-z0-9_./ +=@(){}#&\-\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+    r"\u3001\u3002\u3005\u3008-\u3011\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3\uff08\uff09]*[A-Za-z0-9_/)\u4e00-\u9fff]"
 )
 _PLAIN_CHARACTERS: Final = COMPONENT_LIMIT_BYTES // 3
 
