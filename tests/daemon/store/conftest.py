@@ -5,13 +5,19 @@ A test that takes ``make_store`` runs once per name in STORES. The name's factor
 appended events can be asked for at once.
 """
 
+from itertools import count
+from pathlib import Path
+
 import pytest
 
 from daemon.store.checks import MakeStore
+from daemon.store.duckdb.store import DuckDBStore
 from daemon.store.reference import ReferenceStore
 
 STORES = [
     "memory",
+    "duckdb",
+    "duckdb-in-memory",
 ]
 
 
@@ -26,3 +32,14 @@ def make_store(request: pytest.FixtureRequest) -> MakeStore:
 @pytest.fixture
 def make_store_memory() -> MakeStore:
     return ReferenceStore
+
+
+@pytest.fixture
+def make_store_duckdb(tmp_path: Path) -> MakeStore:
+    numbers = count()
+    return lambda: DuckDBStore(tmp_path / f"events-{next(numbers)}.duckdb")
+
+
+@pytest.fixture
+def make_store_duckdb_in_memory() -> MakeStore:
+    return lambda: DuckDBStore(None)

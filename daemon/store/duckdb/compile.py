@@ -1,0 +1,208 @@
+"""Queries and samples to SQL. Pure: text and parameters, no connection. See `daemon.store.duckdb.condition`."""
+# ruff: noqa: S608  # what stands in the text are identifiers of the event contract; values are parameters
+
+from dataclasses import dataclass
+
+from daemon.store.base import Ask, Sample
+from daemon.store.contract import Column, Kind, columns
+from daemon.store.duckdb.condition import Sql, condition, exists, joined
+from daemon.store.duckdb.schema import EXTRA, quoted
+from detectors.condition import Always
+from detectors.frame import Interval
+from detectors.query import Measure, Runs, Statistic, Unmatched
+
+BUCKET = '"#bucket"'
+"""Columns that a query computes carry a ``#``: no field of the contract does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An ask as SQL: ``cells`` has a row for each key and bucket with the plain measures, the others by measure."""
+
+    cells: Sql
+    sequences: tuple[tuple[Runs | Unmatched, Sql], ...]
+
+    def statements(self) -> list[Sql]:
+        return [self.cells, *(sql for _, sql in self.sequences)]
+
+
+def plain_measures(ask: Ask) -> list[Measure]:
+    """The measures that are one aggregate, in the order of their columns in ``cells``."""
+    return [measure for measure in ask.query.measures if isinstance(measure, Measure)]
+
+
+def compile_ask(ask: Ask) -> Compiled:
+    """An ask, checked before by `check_ask`, as SQL."""
+    sequences: list[tuple[Runs | Unmatched, Sql]] = []
+    for measure in ask.query.measures:
+        if isinstance(measure, Runs):
+            sequences.append((measure, _runs(ask, measure)))
+        elif isinstance(measure, Unmatched):
+            sequences.append((measure, _unmatched(ask, measure)))
+    return Compiled(_cells(ask), tuple(sequences))
+
+
+def compile_sample(sample: Sample) -> Sql:
+    """A sample as SQL: every column of the contract, then extra."""
+    order = "DESC" if sample.newest_first else "ASC"
+    return (
+        Sql("SELECT ")
+        + ", ".join(map(quoted, [*columns(), EXTRA]))
+        + "\nFROM events\nWHERE "
+        + _within(sample.interval)
+        + " AND "
+        + condition(sample.where)
+        + Sql(f"\nORDER BY timestamp {order}, event_id {order}\nLIMIT ?", (sample.limit,))
+    )
+
+
+def _within(interval: Interval) -> Sql:
+    return Sql("timestamp >= ? AND timestamp < ?", (interval.start_ms, interval.end_ms))
+
+
+def _key_columns(ask: Ask) -> list[str]:
+    return [f'"#key{index}"' for index in range(len(ask.query.group_by))]
+
+
+def _cell_columns(ask: Ask) -> str:
+    return ", ".join([BUCKET, *_key_columns(ask)])
+
+
+def _base(ask: Ask) -> Sql:
+    """The events of the ask with their bucket and their keys; an event comes once for each of its keys."""
+    width = ask.query.bucket_ms
+    bucket = (
+        # SQL's remainder takes the sign of the dividend; times before 1970 need the positive one
+        Sql("timestamp - ((timestamp % ?) + ?) % ?", (width,) * 3) if width else Sql("?", (ask.interval.start_ms,))
+    )
+    found = Sql("SELECT *, CAST(") + bucket + f" AS BIGINT) AS {BUCKET}"
+    nested: list[str] = []
+    for column, field in zip(_key_columns(ask), ask.query.group_by, strict=True):
+        if columns()[field].is_list:
+            distinct = f"CASE WHEN len({quoted(field)}) > 0 THEN list_distinct({quoted(field)}) ELSE [NULL] END"
+            nested.append(f"unnest({distinct}) AS {column}")
+        else:
+            found += f", {quoted(field)} AS {column}"
+    found += Sql("\n  FROM events\n  WHERE ") + _within(ask.interval) + " AND " + condition(ask.query.where)
+    for each in nested:
+        # one after the other: two unnest in one SELECT would be paired instead of multiplied
+        found = Sql(f"SELECT *, {each} FROM (") + found + ")"
+    return Sql("WITH base AS (\n  ") + found + "\n)"
+
+
+def _cells(ask: Ask) -> Sql:
+    base = _base(ask)
+    source = "base"
+    if ask.query.top is not None and ask.query.group_by:
+        base += _kept(ask, ask.query.top)
+        same = " AND ".join(f"base.{key} IS NOT DISTINCT FROM kept.{key}" for key in _key_columns(ask))
+        source = f"base SEMI JOIN kept ON {same}"
+    select = joined(", ", [Sql(_cell_columns(ask)), *map(_aggregate, plain_measures(ask))])
+    return base + "\nSELECT " + select + f"\nFROM {source}\nGROUP BY {_cell_columns(ask)}"
+
+
+def _kept(ask: Ask, top: int) -> Sql:
+    keys = ", ".join(_key_columns(ask))
+    fields = [columns()[field] for field in ask.query.group_by]
+    texts = [f"{_key_text(key, column)} ASC NULLS FIRST" for key, column in zip(_key_columns(ask), fields, strict=True)]
+    ranking = _aggregate(plain_measures(ask)[0]) + ", ".join([" DESC NULLS LAST", *texts])
+    return (
+        Sql(f",\nkept AS (\n  SELECT {keys} FROM base GROUP BY {keys}\n  ORDER BY ")
+        + ranking
+        + Sql("\n  LIMIT ?\n)", (top,))
+    )
+
+
+def _key_text(key: str, column: Column) -> str:
+    """A key as text, for the order of equals. Tiny fractions keep an exponent here, `key_text` has none."""
+    if column.kind is not Kind.NUMBER:
+        return f"CAST({key} AS VARCHAR)"
+    whole = f"{key} = trunc({key}) AND abs({key}) < 1e37"
+    return f"CASE WHEN {whole} THEN CAST(CAST({key} AS HUGEINT) AS VARCHAR) ELSE CAST({key} AS VARCHAR) END"
+
+
+def _aggregate(measure: Measure) -> Sql:
+    chosen = Sql("") if isinstance(measure.where, Always) else Sql(" FILTER (WHERE ") + condition(measure.where) + ")"
+    if measure.field is None:
+        return Sql("count(*)") + chosen
+    if measure.statistic is Statistic.COUNT:
+        return Sql("count(*) FILTER (WHERE ") + exists(measure.field) + " AND " + condition(measure.where) + ")"
+    if columns()[measure.field].is_list:
+        elements = Sql(f"flatten(list({quoted(measure.field)})") + chosen + ")"
+        return _of_elements(measure, elements)
+    return _of_column(measure, quoted(measure.field)) + chosen
+
+
+def _of_column(measure: Measure, column: str) -> Sql:
+    number = f"CAST({column} AS DOUBLE)"
+    match measure.statistic:
+        case Statistic.CARDINALITY:
+            return Sql(f"count(DISTINCT {column})")
+        case Statistic.SUM_OF_SQUARES:
+            return Sql(f"sum({number} * {number})")
+        case Statistic.PERCENTILE:
+            return Sql(f"quantile_cont({number}, {_share(measure)})")
+        case statistic:
+            return Sql(f"{statistic}({column})")
+
+
+def _of_elements(measure: Measure, elements: Sql) -> Sql:
+    numbers = Sql("CAST(") + elements + " AS DOUBLE[])"
+    match measure.statistic:
+        case Statistic.CARDINALITY:
+            return Sql("COALESCE(len(list_distinct(") + elements + ")), 0)"
+        case Statistic.SUM_OF_SQUARES:
+            return Sql("list_aggregate(list_transform(") + numbers + ", lambda number: number * number), 'sum')"
+        case Statistic.PERCENTILE:
+            return Sql("list_aggregate(") + numbers + f", 'quantile_cont', {_share(measure)})"
+        case statistic:
+            return Sql("list_aggregate(") + numbers + f", '{statistic}')"
+
+
+def _share(measure: Measure) -> str:
+    """A percentile's share of one, as a literal: DuckDB takes no parameter there. A checked float, never a text."""
+    return repr(float(measure.percent or 0) / 100)
+
+
+def _runs(ask: Ask, measure: Runs) -> Sql:
+    """Rows of (bucket, keys…, value, length, start, end, is first, is last), in time order.
+
+    A run is found by the difference of two numberings: one of all events, one of those with the same outcome.
+    """
+    cell, order = _cell_columns(ask), "ORDER BY timestamp, event_id"
+    text = f""",
+numbered AS (
+  SELECT {cell}, timestamp, {quoted(measure.field)} AS "#value",
+    row_number() OVER (PARTITION BY {cell} {order}) AS "#n",
+    row_number() OVER (PARTITION BY {cell}, {quoted(measure.field)} {order}) AS "#same"
+  FROM base
+),
+runs AS (
+  SELECT {cell}, "#value", count(*) AS "#length", min(timestamp) AS "#start", max(timestamp) AS "#end",
+    min("#n") AS "#first", max("#n") AS "#last"
+  FROM numbered GROUP BY {cell}, "#value", "#n" - "#same"
+)
+SELECT {cell}, "#value", "#length", "#start", "#end", "#first" = 1 AS "#begins",
+  "#last" = max("#last") OVER (PARTITION BY {cell}) AS "#ends"
+FROM runs
+QUALIFY "#value" IS NOT NULL AND ("#begins" OR "#ends" OR "#length" >= ?)
+ORDER BY {cell}, "#first\""""
+    return _base(ask) + Sql(text, (measure.at_least,))
+
+
+def _unmatched(ask: Ask, measure: Unmatched) -> Sql:
+    """Rows of (bucket, keys…, how many)."""
+    cell, name = _cell_columns(ask), quoted(measure.field)
+    before_ms = ask.query.bucket_ms or ask.interval.length_ms
+    reach = Interval(ask.interval.start_ms - 2 * before_ms, ask.interval.end_ms + ask.query.settle_ms)
+    return (
+        _base(ask)
+        + Sql(f',\nstarted AS (\n  SELECT DISTINCT {cell}, {name} AS "#id" FROM base\n  WHERE {name} IS NOT NULL AND ')
+        + condition(measure.start)
+        + Sql(f'\n),\nended AS (\n  SELECT {name} AS "#id", max(timestamp) AS "#last" FROM events\n  WHERE ')
+        + _within(reach)
+        + " AND "
+        + condition(measure.end)
+        + Sql(f'\n  GROUP BY {name}\n)\nSELECT {cell}, count(*)\nFROM started LEFT JOIN ended USING ("#id")\n')
+        + Sql(f'WHERE "#last" IS NULL OR "#last" < {BUCKET} - ?\nGROUP BY {cell}', (before_ms,))
+    )
