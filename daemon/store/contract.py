@@ -5,75 +5,37 @@ series with `key_order`, so that the stores agree where the protocol leaves room
 """
 
 import difflib
-import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import Any, assert_never
-
-import msgspec
 
 from daemon.errors import StoreError
 from daemon.store.base import Ask, Sample
 from detectors.condition import fields_of
 from detectors.frame import Interval, Key
 from detectors.query import AnyMeasure, Measure, Query, Runs, Statistic, Unmatched
-from recognizer.events import Event, Malformed, MalformedReason
+from recognizer.events import Malformed, MalformedReason
+from recognizer.mapping import Kind, columns
+
+__all__ = [
+    "MAX_SAMPLES",
+    "NUMERIC",
+    "Kind",
+    "check_ask",
+    "check_sample",
+    "columns",
+    "key_order",
+    "key_text",
+    "refused",
+]
 
 MAX_SAMPLES = 10_000
 
+NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
+"""The kinds that can be added up."""
+
 _WITHOUT_FIELD = frozenset({Statistic.COUNT})
 _OF_ANY_FIELD = frozenset({Statistic.COUNT, Statistic.CARDINALITY})
-
-
-class Kind(enum.StrEnum):
-    """What a field holds."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A field as a column: ``is_list`` when it holds several values of that kind."""
-
-    kind: Kind
-    is_list: bool
-
-    @property
-    def is_numeric(self) -> bool:
-        return self.kind in {Kind.INTEGER, Kind.NUMBER}
-
-
-@cache
-def columns() -> dict[str, Column]:
-    """Every field of the event contract but ``extra``, in the contract's order."""
-    described = msgspec.inspect.type_info(Event)
-    assert isinstance(described, msgspec.inspect.StructType)  # noqa: S101  # tells mypy what msgspec answers
-    return {field.name: _column(field.type) for field in described.fields if field.name != "extra"}
-
-
-def _column(described: msgspec.inspect.Type) -> Column:
-    match described:
-        case msgspec.inspect.Metadata(inner):
-            return _column(inner)
-        case msgspec.inspect.UnionType(types):
-            return _column(next(part for part in types if not isinstance(part, msgspec.inspect.NoneType)))
-        case msgspec.inspect.ListType(item_type=item):
-            return Column(_column(item).kind, is_list=True)
-        case msgspec.inspect.StrType():
-            return Column(Kind.TEXT, is_list=False)
-        case msgspec.inspect.IntType():
-            return Column(Kind.INTEGER, is_list=False)
-        case msgspec.inspect.FloatType():
-            return Column(Kind.NUMBER, is_list=False)
-        case msgspec.inspect.BoolType():
-            return Column(Kind.BOOLEAN, is_list=False)
-        case _:
-            raise TypeError(f"the event contract holds a type that no store knows: {described}")
 
 
 def key_text(value: Any) -> str:
@@ -178,7 +140,7 @@ def _check_plain(measure: Measure) -> None:
             raise StoreError(f"measure {measure.name!r}: {statistic} of which field?", hint="name a field")
         return
     _check_fields({field}, f"in measure {measure.name!r}")
-    if statistic not in _OF_ANY_FIELD and not columns()[field].is_numeric:
+    if statistic not in _OF_ANY_FIELD and columns()[field].kind not in NUMERIC:
         raise StoreError(
             f"measure {measure.name!r}: {statistic} needs numbers, {field} holds {columns()[field].kind}",
             hint="count and cardinality work on any field",

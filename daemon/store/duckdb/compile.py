@@ -4,12 +4,12 @@
 from dataclasses import dataclass
 
 from daemon.store.base import Ask, Sample
-from daemon.store.contract import Column, Kind, columns
 from daemon.store.duckdb.condition import Sql, condition, exists, joined
 from daemon.store.duckdb.schema import EXTRA, quoted
 from detectors.condition import Always
 from detectors.frame import Interval
 from detectors.query import Measure, Runs, Statistic, Unmatched
+from recognizer.mapping import Column, Kind, columns
 
 BUCKET = '"#bucket"'
 """Columns that a query computes carry a ``#``: no field of the contract does."""

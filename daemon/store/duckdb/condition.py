@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from daemon.store.contract import Kind, columns
+from daemon.store.contract import NUMERIC
 from daemon.store.duckdb.schema import quoted
 from detectors.condition import Always, And, AnyCharacter, Compare, Condition, Exists, Not, Op, Or, Scalar, Wildcard
+from recognizer.mapping import Kind, columns
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 LAST_CODE_POINT = 0x10FFFF
@@ -95,7 +96,7 @@ def _compare(field: str, op: Op, value: Scalar) -> Sql:
         return _any(field, f"{{}} {op} ?", value) if kind is Kind.BOOLEAN else FALSE
     if isinstance(value, str):
         return _any(field, f"{{}} {op} ?", value) if kind is Kind.TEXT else FALSE
-    if math.isnan(value) or not columns()[field].is_numeric:
+    if math.isnan(value) or columns()[field].kind not in NUMERIC:
         return FALSE
     if kind is Kind.NUMBER:
         return _any(field, f"{{}} {op} CAST(? AS DOUBLE)", _as_float(value))

@@ -6,11 +6,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from daemon.store.base import Ask
-from daemon.store.contract import columns, key_order, key_text
+from daemon.store.contract import key_order, key_text
 from daemon.store.duckdb.compile import plain_measures
 from detectors.frame import Frame, Key, Run, RunSummary, Series, Value
 from detectors.query import AnyMeasure, Runs
 from recognizer.events import Event
+from recognizer.mapping import columns
 
 Row: TypeAlias = Sequence[Any]
 Cells: TypeAlias = Mapping[tuple[Key, int], Value]

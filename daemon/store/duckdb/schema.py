@@ -3,7 +3,7 @@
 from typing import Any
 
 from daemon.errors import StoreError
-from daemon.store.contract import Column, Kind, columns
+from recognizer.mapping import Column, Kind, columns
 
 LAYOUT_VERSION = 1
 """Version of the tables themselves. New fields of the event contract need no new version: they are added."""
