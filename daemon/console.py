@@ -18,6 +18,7 @@ from recognizer.events import Event, fields
 from rules.model import Config, Rule
 from rules.where import WhereError, parse, to_kql
 
+VERBS = ("query", "trace", "explain")
 MAX_EVENTS = 10_000
 MAX_REQUESTS_TRACED = 50
 

@@ -1,0 +1,132 @@
+"""The parts that a configuration makes, at work: read logs, take turns, send. No schedule and no signals."""
+
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daemon.clock import Clock
+from daemon.cycle import Cycle, Turn
+from daemon.errors import LedgerError, StoreUnavailable
+from daemon.ingest.ingest import Ingest
+from daemon.ingest.report import IngestReport
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.outbox import Outbox
+from daemon.notify.announce import Announcer
+from daemon.notify.outbox import Sender, SendReport
+from daemon.notify.registry import make_channels
+from daemon.store.base import EventStore
+from daemon.watch import Trouble, Watch
+from rules.model import Config
+
+LOG = logging.getLogger("wumu.engine")
+QUARANTINE = "quarantine"
+BEHIND_LIMIT_MS = 300_000
+"""Once the logs had been read to their end, judging waits for a new backlog at most this long."""
+
+
+class Engine:
+    """Made anew at a reload; the store and the ledger outlive it.
+
+    Reading, judging and sending may each have a thread of their own, but no two threads may do the same.
+    """
+
+    def __init__(self, config: Config, store: EventStore, ledger: Ledger, state_dir: Path, clock: Clock) -> None:
+        self.config = config
+        self.watch = Watch()
+        self._clock = clock
+        self._store = store
+        self._ledger = ledger
+        self._announcer = Announcer(config, store)
+        self._cycle = Cycle(config, store, ledger, self._announcer, clock)
+        self._outbox = Outbox(ledger)
+        self._sender = Sender(make_channels(config.channels), self._outbox, clock=clock, random=random.Random())  # noqa: S311  # spreads load
+        self._ingest = Ingest(config.ingest, store, state_dir / QUARANTINE, clock) if config.ingest.enabled else None
+        self._known_until_ms: int | None = None
+
+    @property
+    def undelivered(self) -> int:
+        """Messages that wait in the outbox."""
+        return self._outbox.undelivered()[0]
+
+    @property
+    def known_until_ms(self) -> int | None:
+        """Up to when the events are in the store; None before the logs were first read to their end."""
+        return self._clock.now_ms() if self._ingest is None else self._known_until_ms
+
+    def ingest_counters(self) -> dict[str, Any] | None:
+        """What was read since the start, as plain values."""
+        return None if self._ingest is None else msgspec.to_builtins(self._ingest.counters())
+
+    def read(self) -> IngestReport | None:
+        """One bounded pass over the logs. None where other programs ship them."""
+        if self._ingest is None:
+            return None
+        began_ms = self._clock.now_ms()
+        report = self._ingest.poll()
+        known = self._known_until_ms
+        if not report.behind and report.trouble is None:
+            self._known_until_ms = began_ms
+        elif report.trouble is None and known is not None and began_ms - known > BEHIND_LIMIT_MS:
+            LOG.warning("the logs grow faster than they are read (%d bytes behind); judging goes on", report.lag_bytes)
+            self._known_until_ms = began_ms
+        self.watch.seen(Trouble.INGEST_STALLED, "", report.trouble or "", began_ms)
+        return report
+
+    def turn(self) -> Turn:
+        """Judge what is due. Raises StoreUnavailable or LedgerError; nothing is lost then."""
+        known_until_ms, now_ms = self.known_until_ms, self._clock.now_ms()
+        if known_until_ms is None:
+            return Turn()
+        try:
+            turn = self._cycle.turn(known_until_ms)
+        except StoreUnavailable as fault:
+            self.watch.seen(Trouble.STORE_UNAVAILABLE, "", str(fault), now_ms)
+            raise
+        except LedgerError as fault:
+            self.watch.seen(Trouble.LEDGER_UNAVAILABLE, "", str(fault), now_ms)
+            raise
+        for trouble in (Trouble.STORE_UNAVAILABLE, Trouble.LEDGER_UNAVAILABLE):
+            self.watch.seen(trouble, "", "", now_ms)
+        for evaluation in turn.evaluations:
+            self.watch.seen(Trouble.RULE_FAILING, evaluation.rule_id, evaluation.error, now_ms)
+        return turn
+
+    def send(self) -> SendReport:
+        """Post what is to be said about ourselves, then send what is due. Raises LedgerError."""
+        now_ms = self._clock.now_ms()
+        for word in self.watch.words(now_ms):
+            LOG.log(
+                logging.INFO if word.over else logging.ERROR,
+                "%s %s %s: %s",
+                word.trouble,
+                word.name,
+                "is over" if word.over else "lasts",
+                word.detail,
+            )
+            for channel, message in self._announcer.about_us(word, now_ms):
+                self._ledger.post(channel, message, now_ms)
+        report = self._sender.send_due(now_ms)
+        for letter in report.dead:
+            self.watch.seen(
+                Trouble.MESSAGE_UNDELIVERABLE, letter.channel, f"message {letter.row_id}: {letter.detail}", now_ms
+            )
+        if report.delivered and not report.dead:
+            for name in self.config.channels:
+                if name not in report.broken:
+                    self.watch.seen(Trouble.MESSAGE_UNDELIVERABLE, name, "", now_ms)
+        return report
+
+    def housekeeping(self) -> None:
+        """Forget what is older than the retention. Raises StoreError or LedgerError."""
+        before_ms = self._clock.now_ms() - self.config.retention_ms
+        gone = self._store.expire(before_ms)
+        self._ledger.prune(before_ms)
+        if gone:
+            LOG.info("%d old events or indices went, as retention says", gone)
+
+    def close(self, wait_s: float) -> None:
+        """Let the attempts under way end, and record them."""
+        self._sender.close(wait_s)

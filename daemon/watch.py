@@ -1,0 +1,84 @@
+"""What is wrong with wumu itself, and when to say so: told once when it lasts and once when it is over."""
+
+import enum
+import threading
+from dataclasses import dataclass, field
+
+
+class Trouble(enum.StrEnum):
+    """The faults of the alerting itself that are worth a message."""
+
+    STORE_UNAVAILABLE = "store_unavailable"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+    INGEST_STALLED = "ingest_stalled"
+    RULE_FAILING = "rule_failing"
+    MESSAGE_UNDELIVERABLE = "message_undeliverable"
+
+
+PATIENCE_MS = {
+    Trouble.STORE_UNAVAILABLE: 300_000,
+    Trouble.LEDGER_UNAVAILABLE: 60_000,
+    Trouble.INGEST_STALLED: 300_000,
+    Trouble.RULE_FAILING: 300_000,
+    Trouble.MESSAGE_UNDELIVERABLE: 0,
+}
+"""How long a trouble must last before it is told, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One thing to tell about ourselves. ``name`` is what it is about: a rule, a channel, or nothing."""
+
+    trouble: Trouble
+    name: str
+    detail: str
+    since_ms: int
+    over: bool
+
+
+@dataclass(slots=True)
+class _Open:
+    since_ms: int
+    detail: str
+    told: bool = False
+
+
+@dataclass(slots=True)
+class Watch:
+    """Fed with what is seen, from any thread; asked what to tell."""
+
+    _open: dict[tuple[Trouble, str], _Open] = field(default_factory=dict)
+    _over: list[Word] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def seen(self, trouble: Trouble, name: str, detail: str, now_ms: int) -> None:
+        """It is so now. An empty ``detail`` says that it is not, or no longer."""
+        key = (trouble, name)
+        with self._lock:
+            if detail:
+                self._open.setdefault(key, _Open(now_ms, detail)).detail = detail
+                return
+            ended = self._open.pop(key, None)
+            if ended is not None and ended.told:
+                self._over.append(_word(key, ended, over=True))
+
+    def words(self, now_ms: int) -> tuple[Word, ...]:
+        """What is to be told now; each is given once."""
+        with self._lock:
+            told, self._over = self._over, []
+            for key, entry in self._open.items():
+                if not entry.told and now_ms - entry.since_ms >= PATIENCE_MS[key[0]]:
+                    entry.told = True
+                    told.append(_word(key, entry, over=False))
+        return tuple(told)
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is wrong now, for `wumu doctor` and the status line."""
+        with self._lock:
+            return {f"{trouble} {name}".strip(): entry.detail for (trouble, name), entry in self._open.items()}
+
+
+def _word(key: tuple[Trouble, str], entry: _Open, *, over: bool) -> Word:
+    trouble, name = key
+    return Word(trouble=trouble, name=name, detail=entry.detail, since_ms=entry.since_ms, over=over)
