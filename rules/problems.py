@@ -76,7 +76,7 @@ def render(problem: Problem, source: str) -> str:
     return "\n".join(out)
 
 
-def as_json(problem: Problem) -> dict[str, Any]:
+def to_json(problem: Problem) -> dict[str, Any]:
     """The problem as a JSON object, for editors and CI."""
     return asdict(problem)
 

@@ -10,7 +10,7 @@ from daemon.cli.common import FOUND, USAGE, echo_json, json_option
 from daemon.plugins import registry
 from recognizer.paths import visible
 from rules.load import Loaded, load_bytes, load_file
-from rules.problems import ProblemCode, Weight, as_json as problem_json, render
+from rules.problems import ProblemCode, Weight, render, to_json
 
 
 @click.command()
@@ -47,7 +47,7 @@ def _as_json(path: Path, result: Loaded) -> dict[str, object]:
         "file": str(path),
         "ok": result.config is not None,
         "rules": None if result.config is None else len(result.config.rules),
-        "problems": [problem_json(problem) for problem in result.problems],
+        "problems": [to_json(problem) for problem in result.problems],
     }
 
 
