@@ -18,7 +18,7 @@ import msgspec
 from recognizer import lenient
 from recognizer.events import MAX_LINE_BYTES, Event, Malformed, MalformedReason, Note, fields
 from recognizer.lenient import Refusal, shown
-from recognizer.paths import inspect, parent, visible
+from recognizer.paths import inspect, issue_names, parent, visible
 from recognizer.reasons import EventType, InputReason
 
 MAX_ID_CHARACTERS: Final = 128
@@ -175,13 +175,11 @@ def normalise(event: Event, origin: bytes) -> None:
     the faults of the path, and the reason of an ``input_error`` that states none."""
     if not event.event_id or len(event.event_id) > MAX_ID_CHARACTERS:
         event.event_id = blake2b(origin, digest_size=16).hexdigest()
-    issues = inspect(event.file_path) if event.file_path is not None else ()
     if event.file_path is not None:
         event.file_dir = event.file_dir if event.file_dir is not None else parent(event.file_path)
-        if event.path_issues is None and issues:
-            event.path_issues = sorted({issue.reason.value for issue in issues})
+        event.path_issues = event.path_issues or issue_names(event.file_path) or None
     if event.event_type == _INPUT_ERROR and event.reason is None:
-        event.reason = (issues[0].reason if issues else InputReason.UNSPECIFIED).value
+        event.reason = event.path_issues[0] if event.path_issues else InputReason.UNSPECIFIED.value
 
 
 def _check_size(line: bytes) -> None:

@@ -13,12 +13,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-SCHEMA_VERSION = 1
-
-INT64_MAX = 2**63 - 1
-MAX_LINE_BYTES = 1024 * 1024
-MAX_STRING_CHARACTERS = 8191
-"""Longest text a field keeps: 8191 characters of four bytes fit Elasticsearch's keyword limit of 32,766 bytes."""
+from recognizer.limits import INT64_MAX as INT64_MAX
+from recognizer.limits import MAX_LINE_BYTES as MAX_LINE_BYTES
+from recognizer.limits import MAX_STRING_CHARACTERS as MAX_STRING_CHARACTERS
+from recognizer.limits import SCHEMA_VERSION as SCHEMA_VERSION
 
 _Int = Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)]
 _Text = Annotated[str, msgspec.Meta(max_length=MAX_STRING_CHARACTERS)]
@@ -133,6 +131,7 @@ class Note(enum.StrEnum):
     DUPLICATE_KEY = "duplicate_key"
     NUMBER_AS_TEXT = "number_as_text"
     TEXT_AS_NUMBER = "text_as_number"
+    TEXT_AS_OBJECT = "text_as_object"
     INTEGER_AS_FLOAT = "integer_as_float"
     BOOLEAN_AS_NUMBER = "boolean_as_number"
     SCALAR_AS_LIST = "scalar_as_list"
@@ -141,6 +140,7 @@ class Note(enum.StrEnum):
     NUL_CHARACTER = "nul_character"
     BYTE_ORDER_MARK = "byte_order_mark"
     TEXT_CUT = "text_cut"
+    NESTED_TOO_DEEP = "nested_too_deep"
     UNKNOWN_REASON = "unknown_reason"
 
 
@@ -154,6 +154,7 @@ NOTE_HINTS: dict[Note, str] = {
     Note.DUPLICATE_KEY: "a key stood twice in one line; the last value was taken",
     Note.NUMBER_AS_TEXT: "a number was written in quotes; write it without",
     Note.TEXT_AS_NUMBER: "a text field held a number or a truth value; write it in quotes",
+    Note.TEXT_AS_OBJECT: "a text field held a list or an object, which was kept as JSON text; write text",
     Note.INTEGER_AS_FLOAT: "an integer was written with a decimal point; write it without",
     Note.BOOLEAN_AS_NUMBER: "a truth value was written as 0, 1 or text; write true or false",
     Note.SCALAR_AS_LIST: "a list field held a single value; write it in brackets",
@@ -162,6 +163,7 @@ NOTE_HINTS: dict[Note, str] = {
     Note.NUL_CHARACTER: "NUL characters were found in the line; those in text are shown as ‹U+0000›",
     Note.BYTE_ORDER_MARK: "a byte order mark was removed from the start of the line; write UTF-8 without one",
     Note.TEXT_CUT: "a text was longer than 8191 characters and was cut; truncated_fields names it",
+    Note.NESTED_TOO_DEEP: "a field nested deeper than 20 levels and was cut there; truncated_fields names it",
     Note.UNKNOWN_REASON: "reason was no known word: it is now unspecified and the word stands in reason_given",
 }
 """What was done and what to do about it, one line each: said once by the daemon, not once a line."""

@@ -6,11 +6,11 @@ The rules, also listed in docs/how-to/instrument.md:
 - Of a key that stands twice the last value counts. ``null`` is an absent field.
 - NaN, Infinity and numbers beyond a double are absent; a list that holds one (or a null) is absent as a whole,
   because its other elements would no longer stand at their places.
-- ``"12"`` for a number is 12, ``12.0`` for an integer is 12, 12 for text is ``"12"``, 0, 1, ``"true"`` and ``"false"``
+- ``"12"`` for a number is 12, ``12.0`` for an integer is 12, anything for a text is its JSON, 0, 1, ``"true"`` and ``"false"``
   are truth values where one is expected, a single value where a list is expected is a list of one.
 - A timestamp in seconds, microseconds, nanoseconds or ISO 8601 text becomes milliseconds; ``@timestamp`` stands in
   for a missing timestamp.
-- Half surrogate pairs and NUL in text are shown as ``‹U+D800›``; text over its limit is cut.
+- Half surrogate pairs and NUL in text are shown as ``‹U+D800›``; text over its limit and deep nests are cut.
 - Fields that the contract does not name are kept under their name, or under a changed one where no store takes it.
 
 Anything else raises `Refusal`.
@@ -23,13 +23,12 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from recognizer.events import INT64_MAX, MAX_STRING_CHARACTERS, MalformedReason, Note
+from recognizer.events import MalformedReason, Note
+from recognizer.limits import INT64_MAX, MAX_DEPTH, MAX_STRING_CHARACTERS
 from recognizer.mapping import Column, Kind, columns
-from recognizer.paths import inspect, visible
+from recognizer.paths import issue_names, visible
 
 SHOWN_CHARACTERS: Final = 80
-MAX_DEPTH: Final = 20
-"""How deep an unknown field may nest: Elasticsearch's own limit for objects."""
 MAX_NAME_CHARACTERS: Final = 256
 _LONGEST_INTEGER_DIGITS: Final = 400
 _BOM: Final = b"\xef\xbb\xbf"
@@ -146,9 +145,9 @@ def coerce(raw: dict[str, Any], notes: Counter[Note]) -> tuple[dict[str, Any], d
     cut: list[str] = []
     contract = columns()
     path = raw.get("file_path")
-    if isinstance(path, str) and raw.get("path_issues") is None and (issues := inspect(path)):
+    if isinstance(path, str) and raw.get("path_issues") is None and (issues := issue_names(path)):
         # before the text is mended: an undecodable character must be named as what it is
-        known["path_issues"] = sorted({issue.reason.value for issue in issues})
+        known["path_issues"] = issues
     stamp = raw["timestamp"] if raw.get("timestamp") is not None else raw.pop("@timestamp", None)
     raw.pop("@timestamp", None)
     for name, value in (raw | {"timestamp": stamp}).items():
@@ -247,10 +246,8 @@ def _boolean(name: str, value: Any, notes: Counter[Note]) -> bool:
 
 def _text(name: str, value: Any, notes: Counter[Note], cut: list[str]) -> str:
     if not isinstance(value, str):
-        if not isinstance(value, (bool, int, float)):
-            raise _wrong_type(name, Kind.TEXT, value)
-        notes[Note.TEXT_AS_NUMBER] += 1
-        value = json.dumps(value)
+        notes[Note.TEXT_AS_OBJECT if isinstance(value, (dict, list)) else Note.TEXT_AS_NUMBER] += 1
+        value = json.dumps(_unknown(name, value, notes, cut, depth=1), ensure_ascii=False)
     return clean_text(name, value, notes, cut)
 
 
@@ -310,8 +307,9 @@ def _unknown(name: str, value: Any, notes: Counter[Note], cut: list[str], depth:
         case int():
             return value if abs(value) <= INT64_MAX else str(value)
         case dict() | list() if depth == MAX_DEPTH:
-            detail = f"{name} nests deeper than {MAX_DEPTH} levels"
-            raise Refusal(MalformedReason.WRONG_TYPE, detail, "an event is flat: write nested values as text")
+            notes[Note.NESTED_TOO_DEEP] += 1
+            cut.append(name)
+            return "…"
         case dict():
             if isinstance(value, _Doubled):
                 notes[Note.DUPLICATE_KEY] += 1

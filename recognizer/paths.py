@@ -204,6 +204,11 @@ def inspect(path: object) -> tuple[PathIssue, ...]:
     return tuple(found.values())
 
 
+def issue_names(path: object) -> list[str]:
+    """The reasons of the path's issues as ``path_issues`` holds them: worst first, each once."""
+    return list(dict.fromkeys(issue.reason.value for issue in inspect(path)))
+
+
 def _faults(path: str) -> Iterator[tuple[InputReason, int, str]]:
     for reason, expression in _BY_CHARACTER:
         for match in expression.finditer(path):
