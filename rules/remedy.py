@@ -1,8 +1,31 @@
 """Which remedy page belongs to a finding, filled in with the events' own values."""
 
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from detectors.condition import And, AnyCharacter, Condition, Exists, Not, all_of, equals
+from detectors.finding import Finding, Reason
+from detectors.frame import Key
+from recognizer.events import Event
+from recognizer.paths import clean, inspect, visible
+from recognizer.reasons import EventType, InputReason
+from rules.fields import FIELDS, NUMERIC, Kind
+from rules.kql import to_kql
 from rules.model import Language
+from rules.path_facts import path_facts
+from rules.remedy_pages import fill, page
+from rules.shell import quote
+
+TEXT_LIMIT = 300
+"""Characters of an event's value that a sentence shows; commands always carry the whole value."""
+COMMAND_LIMIT = 8_192
+
+_PATHS = frozenset({"path", "cleaned", "dir"})
+
+_INPUT_REASONS: frozenset[str] = frozenset(InputReason)
+_KNOWN_CAUSES = _INPUT_REASONS - {InputReason.UNSPECIFIED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +44,122 @@ class Remedy:
     command: str | None
     verify: str | None
     checked: tuple[str, ...] = ()
+
+
+def choose(
+    finding: Finding,
+    samples: Sequence[Event],
+    language: Language,
+    exists: Callable[[str], bool | None] = lambda _: None,
+) -> Remedy:
+    """The remedy for a finding: the page of what the bad events have in common, else of the finding itself.
+
+    The cause is the value the finding names (an error streak's reason) or the most frequent reason of ``samples``;
+    a foreign service's error without a reason is explained by its path where that is at fault. ``exists`` answers
+    whether a file is there, None where it can't be known; it is asked only where no event tells.
+    """
+    reason, event = _cause(finding, samples)
+    template = page(reason, language)
+    values = _values(finding, event)
+    shown = {name: visible(value, TEXT_LIMIT) for name, value in values.items()}
+    quoted = {name: word for name, value in values.items() if (word := quote(_argument(name, value))) is not None}
+    lines = [line for template_line in template.command if (line := fill(template_line, quoted)) is not None]
+    command = "\n".join(lines)
+    return Remedy(
+        reason=reason,
+        language=language,
+        title=template.title,
+        cause=template.cause,
+        steps=tuple(step for text in template.steps if (step := fill(text, shown)) is not None),
+        command=command if command and len(command) <= COMMAND_LIMIT else None,
+        verify=fill(template.verify, shown),
+        checked=path_facts(event, language, exists) if event is not None else (),
+    )
+
+
+def _cause(finding: Finding, samples: Sequence[Event]) -> tuple[str, Event | None]:
+    """The reason whose page helps most, and an event that shows it."""
+    reasons = [_reason_of(event, finding) for event in samples]
+    named = finding.details.get("value")
+    known = Counter(reason for reason in reasons if reason is not None)
+    if isinstance(named, str) and named in _KNOWN_CAUSES:
+        cause = named
+    elif known:
+        cause = known.most_common(1)[0][0]
+    else:
+        unspecified = any(event.reason == InputReason.UNSPECIFIED for event in samples)
+        return InputReason.UNSPECIFIED if unspecified else finding.reason, samples[0] if samples else None
+    witness = next((event for event, reason in zip(samples, reasons, strict=True) if reason == cause), None)
+    return cause, witness if witness is not None else (samples[0] if samples else None)
+
+
+def _reason_of(event: Event, finding: Finding) -> str | None:
+    if event.reason in _KNOWN_CAUSES:
+        return event.reason
+    if event.event_type == EventType.INPUT_ERROR or finding.reason is Reason.UNSAFE_PATH:
+        named = next((issue for issue in event.path_issues or () if issue in _INPUT_REASONS), None)
+        if named is not None:
+            return named
+        if event.file_path is not None and (issues := inspect(event.file_path)):
+            return issues[0].reason
+    return None
+
+
+def _values(finding: Finding, event: Event | None) -> dict[str, str]:
+    """What the placeholders stand for, as far as it is known."""
+    key = dict(finding.key)
+    found: dict[str, str | None] = {
+        "host": key.get("host"),
+        "model": key.get("model_name"),
+        "dir": key.get("file_dir"),
+        "where": _where(finding),
+    }
+    if event is not None:
+        path = event.file_path
+        found |= {
+            "path": path,
+            "cleaned": (event.path_cleaned or clean(path)) if path is not None else None,
+            "dir": event.file_dir or (posixpath.dirname(path) if path else None) or found["dir"],
+            "host": found["host"] or event.host,
+            "model": found["model"] or event.model_name,
+            "request": event.request_id,
+        }
+    return {name: value for name, value in found.items() if value}
+
+
+def _argument(name: str, value: str) -> str:
+    """A relative path begins with ``./``: one that begins with a dash must not be taken for an option of `find`."""
+    return value if name not in _PATHS or value.startswith("/") else f"./{value}"
+
+
+def _where(finding: Finding) -> str | None:
+    """KQL for the bad events, or None where KQL has no words for them."""
+    condition = all_of(_without_characters(finding.evidence.bad), *_key_conditions(finding.key))
+    text = to_kql(condition)
+    return None if text == "*" or len(text) > COMMAND_LIMIT // 2 else text
+
+
+def _without_characters(condition: Condition) -> Condition:
+    """KQL can't ask for a range of characters: that part is left out, which finds more, never less."""
+    match condition:
+        case AnyCharacter(field, _):
+            return Exists(field)
+        case And(parts):
+            return all_of(*map(_without_characters, parts))
+        case _:
+            return condition
+
+
+def _key_conditions(key: Key) -> tuple[Condition, ...]:
+    return tuple(Not(Exists(field)) if value is None else equals(field, _typed(field, value)) for field, value in key)
+
+
+def _typed(field: str, value: str) -> str | int | float | bool:
+    """A key's value as the field's own type: keys carry numbers and booleans as text."""
+    kind = FIELDS[field].kind if field in FIELDS else Kind.TEXT
+    if kind is Kind.BOOLEAN:
+        return value == "true"
+    if kind in NUMERIC:
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return value
