@@ -13,10 +13,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from recognizer.limits import INT64_MAX as INT64_MAX
-from recognizer.limits import MAX_LINE_BYTES as MAX_LINE_BYTES
-from recognizer.limits import MAX_STRING_CHARACTERS as MAX_STRING_CHARACTERS
-from recognizer.limits import SCHEMA_VERSION as SCHEMA_VERSION
+from recognizer import limits
+
+SCHEMA_VERSION = limits.SCHEMA_VERSION
+INT64_MAX = limits.INT64_MAX
+MAX_LINE_BYTES = limits.MAX_LINE_BYTES
+MAX_STRING_CHARACTERS = limits.MAX_STRING_CHARACTERS
 
 _Int = Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)]
 _Text = Annotated[str, msgspec.Meta(max_length=MAX_STRING_CHARACTERS)]

@@ -6,8 +6,8 @@ The rules, also listed in docs/how-to/instrument.md:
 - Of a key that stands twice the last value counts. ``null`` is an absent field.
 - NaN, Infinity and numbers beyond a double are absent; a list that holds one (or a null) is absent as a whole,
   because its other elements would no longer stand at their places.
-- ``"12"`` for a number is 12, ``12.0`` for an integer is 12, anything for a text is its JSON, 0, 1, ``"true"`` and ``"false"``
-  are truth values where one is expected, a single value where a list is expected is a list of one.
+- ``"12"`` for a number is 12, ``12.0`` for an integer is 12, anything but text for a text is its JSON; 0, 1,
+  ``"true"`` and ``"false"`` are truth values where one is expected, a single value for a list is a list of one.
 - A timestamp in seconds, microseconds, nanoseconds or ISO 8601 text becomes milliseconds; ``@timestamp`` stands in
   for a missing timestamp.
 - Half surrogate pairs and NUL in text are shown as ``‹U+D800›``; text over its limit and deep nests are cut.

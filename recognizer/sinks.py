@@ -1,0 +1,243 @@
+"""Where events go: a rotating file, standard output, memory. Standard library only.
+
+A sink never raises: ``write`` answers whether the line was taken, the emitter counts the others. A sink that begins to
+lose lines says so once on standard error, and once more when it works again.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+_RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_LOOK_SECONDS: Final = 0.5
+_ROTATION_RETRY_SECONDS: Final = 60.0
+_FILE_MODE: Final = 0o640
+_STDERR: Final = 2
+
+
+class Sink(Protocol):
+    """What `recognizer.emit.configure` takes."""
+
+    def write(self, line: bytes) -> bool:
+        """Take one line, which ends in a newline; False when it is lost. Never raises."""
+        ...
+
+    def after_fork(self) -> None:
+        """Called in a child process before its first event: locks of the parent mean nothing here."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def say(text: str) -> None:
+    """One line on standard error, past every buffer and logging handler; a closed one is the caller's choice."""
+    try:
+        os.write(_STDERR, f"wumu: {text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        return
+
+
+class MemorySink:
+    """Keeps lines in memory: for the tests of whoever instruments a service."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events so far, as their reader will see them."""
+        return [json.loads(line) for line in self.lines]
+
+    def write(self, line: bytes) -> bool:
+        self.lines.append(line)
+        return True
+
+    def after_fork(self) -> None:
+        """A list needs no lock."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Descriptor:
+    """An open file to write whole lines to: the lock, the back-off and the torn line that both kinds share."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        # Reentrant: a signal handler that logs may interrupt a write of its own thread.
+        self._lock = threading.RLock()
+        self._fd = -1
+        self._closed = False
+        self._torn = False
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def after_fork(self) -> None:
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._release()
+
+    def _release(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _put(self, line: bytes, now: float) -> bool:
+        """Write one line in one call; a torn one is closed off first, so that it spoils no other."""
+        if self._failures and now < self._retry_at:
+            return False
+        data = b"\n" + line if self._torn else line
+        try:
+            written = os.write(self._fd, data)
+        except OSError as fault:
+            if fault.errno == errno.EBADF:
+                self._fd = -1  # the service closed it under us (daemonising does): it is no longer ours to close
+            self._failed(fault, now)
+            return False
+        if written < len(data):
+            # after a torn line a single byte is the newline that closes it off
+            self._torn = written != 1 if self._torn else written > 0
+            self._failed(OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were taken"), now)
+            return False
+        self._torn = False
+        if self._failures:
+            self._recovered()
+        return True
+
+    def _failed(self, fault: OSError, now: float) -> None:
+        if not self._failures:
+            say(f"events are lost (and counted): {self._name}: {fault.strerror or fault}; trying again on its own")
+        self._retry_at = now + _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
+        self._failures += 1
+
+    def _recovered(self) -> None:
+        self._failures = 0
+        say(f"events are written again: {self._name}")
+
+
+class StdoutSink(_Descriptor):
+    """Standard output, for containers whose runtime collects it.
+
+    A pipe takes lines up to 4 KiB in one piece; longer ones of several processes may mix. A full pipe with a slow
+    reader makes the writer wait, unless it was opened non-blocking: then the line is lost and counted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("standard output")
+        self._fd = os.dup(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+
+    def write(self, line: bytes) -> bool:
+        with self._lock:
+            return not self._closed and self._fd >= 0 and self._put(line, time.monotonic())
+
+
+class FileSink(_Descriptor):
+    """A file of JSON lines that rotates by rename: ``events.jsonl``, ``events.jsonl.1`` … up to ``keep`` old ones.
+
+    path        the file; its folder is made when missing
+    max_bytes   rotate when the file has grown beyond this; 0 leaves rotation to others (logrotate)
+    keep        how many rotated files stay
+
+    Every line goes out in one appending write: lines of several processes on the same file never mix, and what was
+    written survives the death of the process (kill -9; for power loss the file system decides). A file that was
+    renamed, truncated or deleted by someone else is noticed within a second and opened anew.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], max_bytes: int = 100 * 1024 * 1024, keep: int = 5) -> None:
+        if max_bytes < 0 or keep < 1:
+            raise ValueError(f"max_bytes must be 0 or more and keep at least 1, not {max_bytes} and {keep}")
+        self._path = Path(os.fspath(path)).absolute()
+        super().__init__(str(self._path))
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._identity = (0, 0)
+        self._size = 0
+        self._look_at = 0.0
+        self._rotate_at = 0.0
+
+    def write(self, line: bytes) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._look_at and not self._closed:
+                self._look(now)
+            if self._fd < 0 or not self._put(line, now):
+                return False
+            self._size += len(line)
+            if self._size >= self._max_bytes > 0 and now >= self._rotate_at:
+                self._rotate(now)
+            return True
+
+    def _look(self, now: float) -> None:
+        """Open the file, or see whether the open one is still the one at its path, and how far others filled it."""
+        if self._failures and now < self._retry_at:
+            return
+        try:
+            if self._fd >= 0 and not self._is_current():
+                self._release()
+            if self._fd < 0:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._open()
+        except OSError as fault:
+            self._failed(fault, now)
+        else:
+            self._look_at = now + _LOOK_SECONDS
+
+    def _is_current(self) -> bool:
+        try:
+            mine, there = os.fstat(self._fd), self._path.stat()
+        except FileNotFoundError:
+            return False
+        if _identity(mine) != self._identity:
+            self._fd = -1  # the service closed it and opened something else under its number
+            return False
+        self._size = there.st_size
+        return _identity(there) == self._identity
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+        fd = os.open(self._path, flags, _FILE_MODE)
+        status = os.fstat(fd)
+        self._fd, self._identity, self._size = fd, _identity(status), status.st_size
+        # Another writer may have died, or run out of space, in the middle of its last line.
+        self._torn = status.st_size > 0 and os.pread(fd, 1, status.st_size - 1) not in {b"\n", b""}
+
+    def _rotate(self, now: float) -> None:
+        """Rename under a lock file: of several processes one does it, the others find the new file."""
+        try:
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                status = self._path.stat()
+                if _identity(status) == self._identity and status.st_size >= self._max_bytes:
+                    self._shift()
+            finally:
+                os.close(lock)
+        except (BlockingIOError, FileNotFoundError):
+            # another process is at it: the next look finds the new file
+            self._look_at = now
+        except OSError as fault:
+            # The events are safe in the file that has grown too long; only its rotation must wait.
+            say(f"cannot rotate {self._name}: {fault.strerror or fault}; writing on into the same file")
+            self._rotate_at = now + _ROTATION_RETRY_SECONDS
+        else:
+            self._look(now)
+
+    def _shift(self) -> None:
+        names = [self._path, *(Path(f"{self._path}.{n}") for n in range(1, self._keep + 1))]
+        for newer, older in reversed(list(pairwise(names))):
+            if newer.exists():
+                newer.rename(older)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
