@@ -21,6 +21,10 @@ _FOLDER_MODE = 0o750
 _FILE_MODE = 0o640
 
 
+LineKey = tuple[str, int, bytes]
+"""What makes a quarantined line one and the same: the content it stands in, where, and what it says."""
+
+
 class QuarantineError(WumuError):
     """The quarantine can't be written, so the lines stay where they are."""
 
@@ -34,6 +38,9 @@ class Misfit:
     offset: int
     malformed: Malformed
     length: int
+
+    def key(self) -> LineKey:
+        return self.identity, self.offset, self.malformed.line[:LINE_LIMIT_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +112,18 @@ class Quarantine:
 def read_quarantine(folder: Path, *, day: str | None = None) -> Iterator[Quarantined]:
     """The quarantined lines, oldest first, of one day (``YYYY-MM-DD``, UTC) or of all days.
 
-    A line that a crash made us write twice is told once.
+    A line that a crash made us write twice is told once: the same bytes at the same place of the same content, under
+    whatever name.
     """
-    seen: set[tuple[str, str, int]] = set()
+    seen: set[LineKey] = set()
     for record in _records(folder, day):
         if "reason" not in record:
             continue
-        place = (record["file"], record["identity"], record["offset"])
-        if place not in seen:
-            seen.add(place)
-            yield _parsed(record)
+        entry = _parsed(record)
+        key = (entry.identity, entry.offset, entry.line)
+        if key not in seen:
+            seen.add(key)
+            yield entry
 
 
 def not_kept(folder: Path, *, day: str | None = None) -> Counter[MalformedReason]:

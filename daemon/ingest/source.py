@@ -50,7 +50,6 @@ class Source:
     superseded    its name is that of a rotated file, or it has none any more
     waiting       nothing to read until the file changes
     ended         read to its very end, a last line without newline included
-    counted_to    malformed lines before this byte have been put aside already
     """
 
     def __init__(self, path: str, content: Content, head: Head, offset: int) -> None:
@@ -64,7 +63,6 @@ class Source:
         self.superseded = False
         self.waiting = False
         self.ended = False
-        self.counted_to = 0
         self._searched_to = 0
         self._searching = False
 
@@ -128,7 +126,7 @@ class Source:
             "%s was cut from at least %d to %d bytes: going on from its new end",
             visible(self.path), self.offset, size,
         )  # fmt: skip
-        self.offset = self.counted_to = size
+        self.offset = size
 
     def _pass_nuls(self, content: Content) -> bytes:
         """Step over the NULs that stand where a line should begin, unless nothing follows them yet."""

@@ -14,7 +14,7 @@ from daemon.ingest.content import Unreadable
 from daemon.ingest.discover import Found, scan
 from daemon.ingest.files import Files, Inode, shown
 from daemon.ingest.identity import Consumed
-from daemon.ingest.quarantine import Misfit, Quarantine, QuarantineError
+from daemon.ingest.quarantine import LineKey, Misfit, Quarantine, QuarantineError
 from daemon.ingest.report import IngestCounters, IngestReport, Tally
 from daemon.ingest.source import Block, Replaced, Source
 from daemon.ingest.tell import Teller, problem
@@ -64,6 +64,7 @@ class Ingest:
         self._files: Files | None = None
         self._total = Tally()
         self._teller = Teller()
+        self._put: set[LineKey] = set()
 
     def poll(self) -> IngestReport:
         """Read what is there, up to a limit. Foreseen faults end the pass early and stand in ``trouble``."""
@@ -75,6 +76,7 @@ class Ingest:
             trouble = self._teller.troubled(error)
         else:
             self._teller.recovered()
+            self._put.clear()
         self._total.add(tally)
         self._publish(files)
         return IngestReport(
@@ -182,10 +184,8 @@ class Ingest:
         misfits = [
             Misfit(shown(source.path), origin, offset, malformed, block.length or len(malformed.line))
             for malformed, offset in zip(decoded.malformed, decoded.malformed_offsets, strict=True)
-            if offset >= source.counted_to
         ]
         self._put_aside(misfits, tally)
-        source.counted_to = max(source.counted_to, block.end)
         place = Checkpoint(block.head.identity(), shown(source.path), block.end)
         appended = self._store.append(Batch(decoded.events, decoded.lines, place))
         files.consumed.record(block.head, block.end)
@@ -219,9 +219,12 @@ class Ingest:
         )
 
     def _put_aside(self, misfits: list[Misfit], tally: Tally) -> None:
+        """Quarantine and count, but for the lines that were when the same block could not be stored before."""
+        misfits = [misfit for misfit in misfits if misfit.key() not in self._put]
         tally.not_quarantined += self._quarantine.put(misfits, self._clock.now_ms())
         for misfit in misfits:
             malformed = misfit.malformed
+            self._put.add(misfit.key())
             tally.malformed[malformed.reason] += 1
             text = f"the line at byte {misfit.offset} is malformed: {malformed.detail}; {malformed.hint}"
             self._teller.once(misfit.file, malformed.reason, text)

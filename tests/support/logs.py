@@ -47,9 +47,9 @@ class Log:
         """The next line of a service that knows nothing of event ids."""
         return event_line(None, request_id=f"{self.name}-{next(self._numbers)}", **fields)
 
-    def malformed(self) -> bytes:
+    def malformed(self, error: str = "") -> bytes:
         """The next line that is no event."""
-        return f"not JSON {self.name} {next(self._numbers)}".encode()
+        return f"not JSON {self.name} {next(self._numbers)} {error}".encode()
 
     def write(self, *lines: bytes) -> None:
         """Whole lines; the first one follows whatever was left unfinished."""

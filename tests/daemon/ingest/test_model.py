@@ -53,6 +53,7 @@ class Tailing(RuleBasedStateMachine):
         self.store = Outage()
         self.config = IngestConfig(paths=tuple(str(self.folder / "logs" / glob) for glob in globs))
         self.pad = "" if small else "x" * 700
+        self.rest = b""
         self.logs = [Log(self.folder / "logs" / "a.log"), Log(self.folder / "logs" / "b.log", banner=BANNER)]
         self.lossy = False
         self.start()
@@ -66,11 +67,9 @@ class Tailing(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1), kinds=KINDS)
     def write(self, which: int, kinds: list[str]) -> None:
         log = self.logs[which]
-        for kind in kinds:
-            if kind == "malformed":
-                log.write(log.malformed())
-            elif not log.partial:
-                log.write(log.own(error=self.pad) if kind == "own" else log.foreign(error=self.pad))
+        make = {"own": log.own, "foreign": log.foreign, "malformed": log.malformed}
+        if not log.partial:
+            log.write(*(make[kind](error=self.pad) for kind in kinds))
 
     @precondition(lambda self: not any(log.partial for log in self.logs))
     @rule(which=st.integers(0, 1), cut=st.integers(1, 60))
@@ -130,8 +129,17 @@ class Tailing(RuleBasedStateMachine):
         self.clock.advance_ms(61_000)
 
     def teardown(self) -> None:
-        if not hasattr(self, "logs"):
+        if not hasattr(self, "ingest"):
             return
+        try:
+            self.judge()
+        finally:
+            self.ingest.close()
+            for log in self.logs:
+                log.close()
+            self.holder.cleanup()
+
+    def judge(self) -> None:
         for log in self.logs:
             if log.partial:
                 log.write(self.rest)
@@ -147,10 +155,6 @@ class Tailing(RuleBasedStateMachine):
         assert misfits == kept
         if not self.lossy:
             assert self.store.duplicates == 0
-        self.ingest.close()
-        for log in self.logs:
-            log.close()
-        self.holder.cleanup()
 
 
 Tailing.TestCase.settings = settings(
