@@ -1,0 +1,264 @@
+"""Events into the cluster: their lines as they are, two requests in flight, a verdict for every single event.
+
+An event's document is its JSON line with ``@timestamp`` in front; its ``_id`` is its event_id, and the operation is
+``create``. So a request whose answer was lost may simply be sent again: what is there already says so (409).
+"""
+
+import hashlib
+import random
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import msgspec
+import orjson
+
+from daemon.errors import StoreUnavailable
+from daemon.store.base import Batch
+from daemon.store.contract import refused
+from daemon.store.elastic.client import Answer, Client, Fault
+from daemon.store.elastic.searches import index_name
+from daemon.store.elastic.settings import ElasticSettings
+from daemon.store.elastic.verdicts import Verdict, judge, way_out
+from recognizer.events import Event, Malformed, fields
+
+EXTRA_FIELD = "extra_json"
+"""Unknown fields whose names or values Elasticsearch would not take are kept as JSON text under this name."""
+
+_MAX_ID_BYTES = 512
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_MAX_PAUSE_MS = 5_000
+_JUDGED_AS_A_WHOLE = frozenset({400, 413, 429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event on its way: its number in the batch and its two lines of the bulk request."""
+
+    number: int
+    payload: bytes
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch's events; ``refused`` by their number in the batch."""
+
+    stored: int = 0
+    duplicates: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+
+    def add(self, other: "Outcome") -> None:
+        self.stored += other.stored
+        self.duplicates += other.duplicates
+        self.refused |= other.refused
+
+
+class _ItemError(msgspec.Struct):
+    type: str = ""
+    reason: str | None = None
+    caused_by: "_ItemError | None" = None
+
+    def text(self) -> str:
+        cause = f": {self.caused_by.text()}" if self.caused_by is not None else ""
+        return f"{self.reason or self.type}{cause}"
+
+
+class _ItemAnswer(msgspec.Struct):
+    status: int = 0
+    error: _ItemError | None = None
+
+
+class _Operation(msgspec.Struct):
+    create: _ItemAnswer
+
+
+class _BulkAnswer(msgspec.Struct):
+    items: list[_Operation] = []
+    errors: bool = True
+
+
+class BulkWriter:
+    """Sends batches. `write` may be called from several threads."""
+
+    def __init__(self, client: Client, settings: ElasticSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._closing = threading.Event()
+        self._workers = ThreadPoolExecutor(settings.connections, thread_name_prefix="elasticsearch-bulk")
+        self._jitter = random.Random()  # noqa: S311  # spreads retries, no secret
+        refresh = "&refresh=true" if settings.refresh_on_append else ""
+        paths = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+        self._target = f"/_bulk?filter_path={paths}{refresh}"
+
+    def write(self, batch: Batch) -> Outcome:
+        """Stores the events. Raises StoreUnavailable when some could not be stored for now; then the whole batch
+        may be given again, and what was stored will be told as duplicates."""
+        total = Outcome()
+        items = _items(batch, self._settings.prefix, total)
+        chunks = list(_chunks(items, self._settings.bulk_lines, self._settings.bulk_bytes))
+        if len(chunks) == 1:
+            total.add(self._deliver(chunks[0]))
+            return total
+        for outcome in self._workers.map(self._deliver, chunks):
+            total.add(outcome)
+        return total
+
+    def close(self) -> None:
+        self._closing.set()
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    def _deliver(self, items: list[Item]) -> Outcome:
+        """One chunk, tried again with growing pauses while the cluster is busy."""
+        outcome = Outcome()
+        fault = StoreUnavailable("the store is being closed")
+        for attempt in range(self._settings.attempts):
+            if self._closing.is_set():
+                break
+            try:
+                items, fault = self._attempt(items, outcome)
+            except StoreUnavailable as error:
+                fault = error
+            if not items:
+                return outcome
+            if attempt + 1 < self._settings.attempts:
+                self._pause(attempt)
+        raise fault
+
+    def _pause(self, attempt: int) -> None:
+        pause_ms = min(_MAX_PAUSE_MS, self._settings.backoff_ms * 2**attempt) * self._jitter.uniform(0.5, 1.0)
+        self._closing.wait(pause_ms / 1000)
+
+    def _attempt(self, items: list[Item], outcome: Outcome) -> tuple[list[Item], StoreUnavailable]:
+        """Sends the items once. Answers with those to send again and why."""
+        answer = self._client.request(
+            "POST",
+            self._target,
+            b"".join(item.payload for item in items),
+            lines=True,
+            accept=_JUDGED_AS_A_WHOLE,
+        )
+        if answer.ok:
+            return self._judge(items, answer, outcome)
+        fault = Fault.of(answer.body)
+        busy = StoreUnavailable(
+            f"Elasticsearch does not take the events now ({answer.status}): {fault.reason}",
+            hint="they are sent again; if this stays, look at the health of the cluster",
+        )
+        if answer.status not in {400, 413}:
+            return items, busy
+        if len(items) > 1:
+            return self._halves(items, outcome)
+        if answer.status == 413 or fault.type:
+            outcome.refused[items[0].number] = f"{answer.status} {fault.type}: {fault.reason}"
+            return [], busy
+        return items, busy
+
+    def _halves(self, items: list[Item], outcome: Outcome) -> tuple[list[Item], StoreUnavailable]:
+        """A request that was refused whole is sent in halves, so that one bad line does not take others along.
+
+        When every single line is refused, the fault is not in the lines: nothing is given up then.
+        """
+        middle = len(items) // 2
+        own = Outcome()
+        left, fault = self._attempt(items[:middle], own)
+        right, right_fault = self._attempt(items[middle:], own)
+        if len(own.refused) == len(items):
+            detail = own.refused[items[0].number]
+            return items, StoreUnavailable(
+                f"Elasticsearch refuses every event of a request: {detail}",
+                hint="see what stands between wumu and the cluster; wumu keeps its place in the log",
+            )
+        outcome.add(own)
+        return left + right, fault if left else right_fault
+
+    def _judge(self, items: list[Item], answer: Answer, outcome: Outcome) -> tuple[list[Item], StoreUnavailable]:
+        told = answer.read(_BulkAnswer)
+        if len(told.items) != len(items):
+            raise StoreUnavailable(
+                f"{answer.node} tells of {len(told.items)} of {len(items)} events",
+                hint="something between here and Elasticsearch cuts answers; the events are sent again",
+            )
+        busy = StoreUnavailable("Elasticsearch is busy", hint="the events are sent again")
+        if not told.errors:
+            outcome.stored += len(items)
+            return [], busy
+        again: list[Item] = []
+        for item, operation in zip(items, told.items, strict=True):
+            status, error = operation.create.status, operation.create.error or _ItemError()
+            match judge(status, error.type, error.text()):
+                case Verdict.STORED:
+                    outcome.stored += 1
+                case Verdict.DUPLICATE:
+                    outcome.duplicates += 1
+                case Verdict.POISON:
+                    outcome.refused[item.number] = f"{status} {error.type}: {error.text()}"
+                case Verdict.RETRY:
+                    again.append(item)
+                    busy = StoreUnavailable(
+                        f"Elasticsearch is too busy for the events ({status} {error.type}): {error.text()}",
+                        hint="they are sent again; if this stays, look at the load and the disks of the cluster",
+                    )
+                case Verdict.OPERATOR:
+                    raise StoreUnavailable(
+                        f"Elasticsearch refuses to write ({status} {error.type}): {error.text()}",
+                        hint=way_out(error.type, error.text()),
+                    )
+        return again, busy
+
+
+def document_id(event_id: str) -> str:
+    """The ``_id`` of an event: its event_id, or a hash of it where that is empty or longer than 512 bytes."""
+    raw = event_id.encode("utf-8", "surrogatepass")
+    return event_id if 0 < len(raw) <= _MAX_ID_BYTES else "blake2b-" + hashlib.blake2b(raw, digest_size=24).hexdigest()
+
+
+def refused_lines(batch: Batch, outcome: Outcome) -> tuple[Malformed, ...]:
+    """The lines the store will never take, with its own words."""
+    return tuple(refused(batch.lines[number], text) for number, text in sorted(outcome.refused.items()))
+
+
+def _items(batch: Batch, prefix: str, outcome: Outcome) -> list[Item]:
+    """The events as items; what has no place in any index is refused at once."""
+    heads: dict[int, bytes] = {}
+    items: list[Item] = []
+    for number, (event, line) in enumerate(zip(batch.events, batch.lines, strict=True)):
+        day = event.timestamp // 86_400_000
+        head = heads.get(day)
+        if head is None:
+            try:
+                name = index_name(prefix, event.timestamp)
+            except OverflowError as error:
+                outcome.refused[number] = str(error)
+                continue
+            head = heads[day] = b'{"create":{"_index":"' + name.encode() + b'","_id":'
+        identity = orjson.dumps(document_id(event.event_id or ""))
+        text = line if not event.extra else _storable(event, line)
+        items.append(Item(number, b'%b%b}}\n{"@timestamp":%d,%b\n' % (head, identity, event.timestamp, text[1:])))
+    return items
+
+
+def _storable(event: Event, line: bytes) -> bytes:
+    """The line, unless its unknown fields have names or depths that Elasticsearch refuses: then these become a text."""
+    if all(_is_plain(name, value) for name, value in event.extra.items()):
+        return line
+    known = {name: value for name, value in fields(event).items() if name not in event.extra}
+    return msgspec.json.encode({**known, EXTRA_FIELD: msgspec.json.encode(event.extra).decode()})
+
+
+def _is_plain(name: str, value: object) -> bool:
+    return name != EXTRA_FIELD and _PLAIN_NAME.fullmatch(name) is not None and not isinstance(value, (dict, list))
+
+
+def _chunks(items: Sequence[Item], most_lines: int, most_bytes: int) -> Iterator[list[Item]]:
+    chunk: list[Item] = []
+    size = 0
+    for item in items:
+        if chunk and (len(chunk) >= most_lines or size + len(item.payload) > most_bytes):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(item)
+        size += len(item.payload)
+    if chunk:
+        yield chunk

@@ -1,0 +1,139 @@
+"""Rows of an answer become the cells of a frame. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby, product
+from typing import Any, TypeAlias
+
+from daemon.store.base import Ask
+from daemon.store.contract import Kind, columns, key_order, key_text
+from daemon.store.elastic.replies import Hit, Reply
+from daemon.store.elastic.runs import Span
+from daemon.store.elastic.searches import bucket_length_ms
+from detectors.condition import Always
+from detectors.frame import Frame, Key, Series, Value
+from detectors.query import Measure, Statistic
+
+Row: TypeAlias = Mapping[str, Any]
+Cell: TypeAlias = tuple[Key, int]
+"""A key and the start of a bucket, milliseconds."""
+
+
+def cells(reply: Reply, ask: Ask) -> dict[Cell, Row]:
+    """The rows of `searches.table` by key and bucket."""
+    whole = reply.aggregations.get("whole")
+    if whole is not None:
+        return {((), ask.interval.start_ms): whole} if whole["doc_count"] else {}
+    return {cell(row, ask): row for row in reply.rows}
+
+
+def cells_of_largest(reply: Reply, ask: Ask, field: str) -> dict[Cell, Row]:
+    """The rows of `searches.largest` by key; the events without a value are a key like others."""
+    at = ask.interval.start_ms
+    rows: dict[Cell, Row] = {
+        (((field, row["key"]),), at): row for row in reply.aggregations.get("largest", {}).get("buckets", ())
+    }
+    none = reply.aggregations.get("none")
+    if none is not None and none["doc_count"]:
+        rows[((field, None),), at] = none
+    return rows
+
+
+def cell(row: Row, ask: Ask) -> Cell:
+    """Where a composite's row belongs."""
+    names, raw = ask.query.group_by, raw_key(row, ask)
+    key = tuple((name, None if raw[name] is None else key_text(raw[name])) for name in names)
+    return key, int(row["key"].get("bucket", ask.interval.start_ms))
+
+
+def raw_key(row: Row, ask: Ask) -> dict[str, Any]:
+    """The key of a composite's row with values as Elasticsearch has them, by field."""
+    return {name: row["key"].get(f"k{index}") for index, name in enumerate(ask.query.group_by)}
+
+
+def measured(measure: Measure, row: Row, position: int) -> float | None:
+    """The value of one measure in one row."""
+    found = row.get(str(position))
+    if measure.statistic is Statistic.COUNT:
+        return float((row if found is None else found)["doc_count"])
+    if found is not None and not isinstance(measure.where, Always):
+        found = found.get("m")
+    if found is None:
+        return None
+    match measure.statistic:
+        case Statistic.SUM:
+            value = found.get("sum") if found["count"] else None
+        case Statistic.SUM_OF_SQUARES:
+            value = found.get("sum_of_squares") if found["count"] else None
+        case Statistic.PERCENTILE:
+            value = found["values"][0].get("value")
+        case _:
+            value = found.get("value")
+    return None if value is None else float(value)
+
+
+def spans(field: str, found: Row) -> list[Span] | None:
+    """The outcomes of one bucket; None when there are more of them than were listed."""
+    if found["outcomes"].get("sum_other_doc_count"):
+        return None
+    kind = columns()[field].kind
+    listed = [
+        _span(key_text(bool(bucket["key"]) if kind is Kind.BOOLEAN else bucket["key"]), bucket)
+        for bucket in found["outcomes"].get("buckets", ())
+    ]
+    return [*listed, _span(None, found["none"])] if found["none"]["doc_count"] else listed
+
+
+def _span(value: str | None, bucket: Row) -> Span:
+    return Span(value, bucket["doc_count"], int(bucket["first"]["value"]), int(bucket["last"]["value"]))
+
+
+def outcomes(hits: Iterable[Hit], ask: Ask, field: str) -> dict[Cell, list[tuple[str | None, int]]]:
+    """(outcome, time) of the events that were read one by one, in order, by key and bucket."""
+    found: dict[Cell, list[tuple[str | None, int]]] = {}
+    for hit in hits:
+        time_ms = int(hit.sort[0])
+        bucket = time_ms - time_ms % ask.query.bucket_ms if ask.query.bucket_ms else ask.interval.start_ms
+        values = hit.fields.get(field)
+        outcome = (key_text(values[0]) if values else None, time_ms)
+        for key in _keys(hit, ask.query.group_by):
+            found.setdefault((key, bucket), []).append(outcome)
+    return found
+
+
+def _keys(hit: Hit, group_by: tuple[str, ...]) -> set[Key]:
+    choices: list[list[tuple[str, str | None]]] = []
+    for name in group_by:
+        values: list[str | None] = [key_text(value) for value in hit.fields.get(name, ())]
+        choices.append([(name, value) for value in values or [None]])
+    return set(product(*choices))
+
+
+def unmatched(started: Reply, ended: Reply, ask: Ask) -> dict[Cell, float]:
+    """How many values of each cell never ended."""
+    last_ends = {row["key"]["value"]: row["last"]["value"] for row in ended.rows}
+    found: dict[Cell, float] = {}
+    for row in started.rows:
+        where = cell(row, ask)
+        last_end = last_ends.get(row["key"]["value"])
+        if last_end is None or last_end < where[1] - bucket_length_ms(ask):
+            found[where] = found.get(where, 0.0) + 1.0
+    return found
+
+
+def top_keys(rows: Mapping[Cell, Row], first: Measure, top: int) -> frozenset[Key]:
+    """The keys with the largest first measure, of rows that each are one key's whole interval."""
+    sizes = {key: measured(first, row, 0) for (key, _), row in rows.items()}
+    ranked = sorted(sizes, key=lambda key: (sizes[key] is None, -(sizes[key] or 0.0), key_order(key)))
+    return frozenset(ranked[:top])
+
+
+def frame(ask: Ask, values: Mapping[Cell, Sequence[Value]], *, complete: bool) -> Frame:
+    """The frame of the cells; a cell's values come in the order of the measures."""
+    names = [measure.name for measure in ask.query.measures]
+    series = []
+    ordered = sorted(values, key=lambda cell: (key_order(cell[0]), cell[1]))
+    for key, group in groupby(ordered, key=lambda cell: cell[0]):
+        of_key = list(group)
+        table = {name: tuple(values[each][index] for each in of_key) for index, name in enumerate(names)}
+        series.append(Series(key, tuple(bucket for _, bucket in of_key), table))
+    return Frame(ask.interval, ask.fresh_from_ms, ask.query.bucket_ms, tuple(series), complete)

@@ -1,0 +1,110 @@
+"""What the store keeps beside the cluster: how far each source was stored, and the lines the cluster refused."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from daemon.errors import StoreError, StoreUnavailable
+from daemon.store.base import Checkpoint
+from recognizer.events import Malformed
+
+_log = logging.getLogger(__name__)
+
+
+class CheckpointFile:
+    """Checkpoints in one small file that is replaced as a whole: after a crash it holds the old or the new state."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StoreError when a file stands there that can't be read."""
+        self._path = path
+        self._lock = threading.Lock()
+        self._checkpoints = _read(path)
+
+    def all(self) -> dict[str, Checkpoint]:
+        with self._lock:
+            return dict(self._checkpoints)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keeps it for good before it returns. Raises StoreUnavailable when the disk does not take it."""
+        with self._lock:
+            changed = {**self._checkpoints, checkpoint.identity: checkpoint}
+            try:
+                _replace(self._path, msgspec.json.encode(list(changed.values())))
+            except OSError as error:
+                raise _unwritable(self._path, error) from error
+            self._checkpoints = changed
+
+
+class DeadLetters:
+    """Refused lines, one JSON object each: ``line``, ``reason``, ``detail``, ``hint``. At least once: a crash between
+    this file and the checkpoint may write a line twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def append(self, lines: Iterable[Malformed]) -> None:
+        """Keeps the lines for good before it returns. Raises StoreUnavailable when the disk does not take them."""
+        text = b"".join(msgspec.json.encode(_letter(each)) + b"\n" for each in lines)
+        if not text:
+            return
+        try:
+            with self._lock, self._path.open("ab") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        _log.warning("Elasticsearch refused %d lines for good; they are kept in %s", text.count(b"\n"), self._path)
+
+
+def _letter(malformed: Malformed) -> Mapping[str, str]:
+    return {
+        "line": malformed.line.decode("utf-8", "replace"),
+        "reason": malformed.reason.value,
+        "detail": malformed.detail,
+        "hint": malformed.hint,
+    }
+
+
+def _read(path: Path) -> dict[str, Checkpoint]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StoreError(
+            f"{path} can't be read: {error.strerror}", hint="give the daemon's user access to it"
+        ) from error
+    try:
+        return {each.identity: each for each in msgspec.json.decode(raw, type=list[Checkpoint])}
+    except msgspec.MsgspecError as error:
+        raise StoreError(
+            f"{path} is damaged: {error}",
+            hint="move it away: the logs are then read from their beginning, and what is stored is not stored twice",
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _unwritable(path: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"{path} can't be written: {error.strerror or error}",
+        hint="free space on the disk or correct its permissions; nothing is lost, the log is read again from there",
+    )

@@ -1,0 +1,310 @@
+"""The searches a question needs, as data. Pure: no connection, no clock.
+
+One `Search` is one header and one body of an ``_msearch``. What the answers mean is `daemon.store.elastic.decode`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+
+from daemon.store.base import Ask, Sample
+from daemon.store.contract import Kind, columns
+from daemon.store.elastic.filters import TIME_FIELD, Clause, clause, none_of, one_of, within
+from detectors.condition import Always, Exists, all_of
+from detectors.frame import Interval
+from detectors.query import AnyMeasure, Measure, Runs, Statistic, Unmatched
+
+DAY_MS = 86_400_000
+OUTCOMES_LISTED = 20
+"""Different outcomes summed up for one bucket of a `Runs` measure; a bucket with more is read event by event."""
+RAW_PAGE = 10_000
+"""Events in one page of what is read event by event: Elasticsearch's own limit."""
+
+_BUCKETS_PER_ANSWER = 60_000
+"""Elasticsearch refuses answers of more than 65,536 buckets."""
+_PAGE = 10_000
+_PAGE_OF_CARDINALITIES = 1_000
+"""Each counter of distinct values may take 48 KiB of the cluster's memory."""
+_NAMED_DAYS = 40
+_DISTINCT_EXACT_TO = 3_000
+_COMPRESSION = 300
+"""t-digest: up to twenty times this number of values are kept; its errors stay far below one percent of the ranks."""
+
+_METRICS: Mapping[Statistic, str] = {
+    Statistic.AVG: "avg",
+    Statistic.MIN: "min",
+    Statistic.MAX: "max",
+    Statistic.SUM: "stats",
+    Statistic.SUM_OF_SQUARES: "extended_stats",
+}
+
+FILTER_PATH = ",".join(
+    (
+        "responses.status",
+        "responses.error.type",
+        "responses.error.reason",
+        "responses.error.root_cause.type",
+        "responses.error.root_cause.reason",
+        "responses.timed_out",
+        "responses._shards.failed",
+        "responses.hits.total.value",
+        "responses.hits.hits._source",
+        "responses.hits.hits.sort",
+        "responses.hits.hits.fields",
+        "responses.aggregations",
+        "-responses.aggregations.**.doc_count_error_upper_bound",
+        "-responses.aggregations.**.*_as_string",
+        "-responses.aggregations.**.variance*",
+        "-responses.aggregations.**.std_deviation*",
+    )
+)
+"""What is kept of the answers. Names of aggregations are digits and letters that none of the exclusions hits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search over the events of ``reach``. ``pages`` tells how it goes on: by a composite's after_key ("keys"),
+    by the sort values of the last hit ("hits"), or not at all."""
+
+    reach: Interval
+    body: Mapping[str, Any]
+    pages: str = ""
+
+    def after(self, position: Any) -> "Search":
+        """The next page."""
+        if self.pages == "hits":
+            return replace(self, body={**self.body, "search_after": position})
+        rows = self.body["aggs"]["rows"]
+        composite = {**rows["composite"], "after": position}
+        return replace(self, body={**self.body, "aggs": {"rows": {**rows, "composite": composite}}})
+
+    def lines(self, prefix: str) -> bytes:
+        """Header and body, as they stand in an ``_msearch``."""
+        header = {
+            "index": index_names(prefix, self.reach),
+            "ignore_unavailable": True,
+            "allow_no_indices": True,
+            "request_cache": False,
+        }
+        return orjson.dumps(header) + b"\n" + orjson.dumps(self.body) + b"\n"
+
+
+def index_name(prefix: str, timestamp_ms: int) -> str:
+    """The daily index of a time. Raises OverflowError outside the years 1 to 9999."""
+    try:
+        return f"{prefix}-{_day(timestamp_ms // DAY_MS):%Y.%m.%d}"
+    except (ValueError, OverflowError) as error:
+        raise OverflowError(f"{timestamp_ms} ms lies outside the years 1 to 9999") from error
+
+
+def index_pattern(prefix: str) -> str:
+    """All daily indices of a prefix, and no other index that begins with it."""
+    return f"{prefix}-*.*.*"
+
+
+def index_day_ms(prefix: str, name: str) -> int | None:
+    """The first millisecond of the day an index holds, None when it is none of ours."""
+    try:
+        day = datetime.strptime(name, f"{prefix}-%Y.%m.%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return round(day.timestamp()) * 1_000 if f"{prefix}-{day:%Y.%m.%d}" == name else None
+
+
+def index_names(prefix: str, reach: Interval) -> str:
+    """The indices an interval touches, comma separated; a pattern where these would be many."""
+    first, last = reach.start_ms // DAY_MS, max(reach.start_ms, reach.end_ms - 1) // DAY_MS
+    if last - first >= _NAMED_DAYS:
+        return index_pattern(prefix)
+    try:
+        return ",".join(f"{prefix}-{_day(day):%Y.%m.%d}" for day in range(first, last + 1))
+    except (ValueError, OverflowError):
+        return index_pattern(prefix)
+
+
+def _day(days: int) -> date:
+    day = date.fromordinal(date(1970, 1, 1).toordinal() + days)
+    if day.year < 1000:
+        raise OverflowError("years before 1000 have no index of their own")
+    return day
+
+
+def bucket_length_ms(ask: Ask) -> int:
+    """The length of the ask's buckets; the interval's own where there is one bucket."""
+    return ask.query.bucket_ms or ask.interval.length_ms
+
+
+def table(ask: Ask, measures: Sequence[AnyMeasure], *extra: Clause, bucket_ms: int) -> Search:
+    """One row per key and bucket, with the measures: a composite, so that every key is reached, page by page.
+
+    A question without keys and buckets is one row: then the measures stand at the top.
+    """
+    query = within(ask.interval, clause(ask.query.where), *extra)
+    aggs = _measures(measures)
+    sources = _sources(ask.query.group_by, bucket_ms)
+    if not sources:
+        whole = {"filter": {"match_all": {}}, **({"aggs": aggs} if aggs else {})}
+        return Search(ask.interval, _body(query, {"whole": whole}))
+    return Search(ask.interval, _body(query, {"rows": _composite(sources, aggs, _page_size(measures))}), "keys")
+
+
+def largest(ask: Ask, field: str, measures: Sequence[AnyMeasure], size: int) -> Search:
+    """The ``size`` values of a text field with the largest first measure, a count, and the events without a value."""
+    aggs = _measures(measures)
+    plain = not isinstance(aggs.get("0"), dict)
+    order = [{"_count" if plain else "0": "desc"}, {"_key": "asc"}]
+    terms = {"field": field, "size": size, "order": order}
+    inner = {"aggs": aggs} if aggs else {}
+    body = _body(
+        within(ask.interval, clause(ask.query.where)),
+        {"largest": {"terms": terms, **inner}, "none": {"missing": {"field": field}, **inner}},
+    )
+    return Search(ask.interval, body)
+
+
+def starts(ask: Ask, measure: Unmatched, *extra: Clause) -> Search:
+    """One row per key, bucket and value that starts."""
+    query = within(ask.interval, clause(all_of(ask.query.where, measure.start, Exists(measure.field))), *extra)
+    sources = [*_sources(ask.query.group_by, ask.query.bucket_ms), {"value": {"terms": {"field": measure.field}}}]
+    return Search(ask.interval, _body(query, {"rows": _composite(sources, {}, _PAGE)}), "keys")
+
+
+def ends(ask: Ask, measure: Unmatched) -> Search:
+    """One row per value that ends, with the time of its last end."""
+    reach = Interval(ask.interval.start_ms - 2 * bucket_length_ms(ask), ask.interval.end_ms + ask.query.settle_ms)
+    sources = [{"value": {"terms": {"field": measure.field}}}]
+    last = {"last": {"max": {"field": TIME_FIELD}}}
+    query = within(reach, clause(all_of(measure.end, Exists(measure.field))))
+    return Search(reach, _body(query, {"rows": _composite(sources, last, _PAGE)}), "keys")
+
+
+def outcomes(ask: Ask, field: str, reach: Interval, keys: Sequence[Clause]) -> Search:
+    """The events behind some keys' runs in time order: their key fields and outcomes only. No keys: all."""
+    wanted = [
+        {"field": name, "format": "epoch_millis"} if name == "timestamp" else {"field": name}
+        for name in dict.fromkeys((*ask.query.group_by, field))
+    ]
+    return Search(
+        reach,
+        {
+            "size": RAW_PAGE,
+            "track_total_hits": False,
+            "_source": False,
+            "query": within(reach, clause(ask.query.where), *([one_of(list(keys))] if keys else [])),
+            "docvalue_fields": wanted,
+            "sort": _by_time("asc"),
+        },
+        "hits",
+    )
+
+
+def events(sample: Sample) -> Search:
+    """Whole events, newest or oldest first."""
+    return Search(
+        sample.interval,
+        {
+            "size": sample.limit,
+            "track_total_hits": False,
+            "query": within(sample.interval, clause(sample.where)),
+            "sort": _by_time("desc" if sample.newest_first else "asc"),
+        },
+    )
+
+
+def key_clause(key: Mapping[str, Any]) -> Clause:
+    """The events of one key, given the raw values of its fields; None: the events without a value."""
+    present: list[Clause] = [{"term": {field: value}} for field, value in key.items() if value is not None]
+    absent: list[Clause] = [{"exists": {"field": field}} for field, value in key.items() if value is None]
+    parts: dict[str, Any] = {"filter": present} if present else {}
+    return {"bool": parts | none_of(*absent)["bool"]} if absent else {"bool": parts}
+
+
+def _by_time(order: str) -> list[dict[str, Any]]:
+    return [
+        {TIME_FIELD: {"order": order, "unmapped_type": "date"}},
+        {"event_id": {"order": order, "unmapped_type": "keyword", "missing": "_first" if order == "asc" else "_last"}},
+    ]
+
+
+def _body(query: Clause, aggs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}
+
+
+def _composite(sources: list[dict[str, Any]], aggs: Mapping[str, Any], size: int) -> dict[str, Any]:
+    return {"composite": {"size": size, "sources": sources}, **({"aggs": aggs} if aggs else {})}
+
+
+def _sources(group_by: tuple[str, ...], bucket_ms: int) -> list[dict[str, Any]]:
+    """Keys by their position (field names could collide with the exclusions of FILTER_PATH), then the bucket."""
+    sources: list[dict[str, Any]] = [
+        {f"k{index}": {"terms": {"field": field, "missing_bucket": True}}} for index, field in enumerate(group_by)
+    ]
+    if bucket_ms:
+        interval = {"field": TIME_FIELD, "fixed_interval": f"{bucket_ms}ms"}
+        sources.append({"bucket": {"date_histogram": interval}})
+    return sources
+
+
+def _page_size(measures: Sequence[AnyMeasure]) -> int:
+    listed = sum(isinstance(measure, Runs) for measure in measures) * OUTCOMES_LISTED
+    distinct = any(isinstance(m, Measure) and m.statistic is Statistic.CARDINALITY for m in measures)
+    return min(_PAGE_OF_CARDINALITIES if distinct else _PAGE, _BUCKETS_PER_ANSWER // (1 + listed))
+
+
+def _measures(measures: Sequence[AnyMeasure]) -> dict[str, Any]:
+    """One aggregation per measure, named by its position; a plain count needs none."""
+    aggs: dict[str, Any] = {}
+    for index, measure in enumerate(measures):
+        if isinstance(measure, Runs):
+            aggs[f"{index}"] = _runs(measure)
+        elif isinstance(measure, Measure):
+            aggregation = _measure(measure)
+            if aggregation is not None:
+                aggs[f"{index}"] = aggregation
+    return aggs
+
+
+def _measure(measure: Measure) -> dict[str, Any] | None:
+    if measure.statistic is Statistic.COUNT:
+        present = all_of(measure.where, Exists(measure.field)) if measure.field is not None else measure.where
+        return None if isinstance(present, Always) else {"filter": clause(present)}
+    metric = _metric(measure)
+    if isinstance(measure.where, Always):
+        return metric
+    return {"filter": clause(measure.where), "aggs": {"m": metric}}
+
+
+def _metric(measure: Measure) -> dict[str, Any]:
+    match measure.statistic:
+        case Statistic.PERCENTILE:
+            digest = {"compression": _COMPRESSION, "execution_hint": "high_accuracy"}
+            return {
+                "percentiles": {
+                    "field": measure.field,
+                    "percents": [measure.percent],
+                    "keyed": False,
+                    "tdigest": digest,
+                }
+            }
+        case Statistic.CARDINALITY:
+            return {"cardinality": {"field": measure.field, "precision_threshold": _DISTINCT_EXACT_TO}}
+        case statistic:
+            return {_METRICS[statistic]: {"field": measure.field}}
+
+
+def _runs(measure: Runs) -> dict[str, Any]:
+    """First and last time of each outcome and of the successes: enough wherever these do not interleave."""
+    span = {"first": {"min": {"field": TIME_FIELD}}, "last": {"max": {"field": TIME_FIELD}}}
+    terms: dict[str, Any] = {"field": measure.field, "size": OUTCOMES_LISTED}
+    if columns()[measure.field].kind is Kind.TEXT:
+        terms["execution_hint"] = "map"  # a minute holds few of a day's texts: no table of all of them is built
+    return {
+        "filter": {"match_all": {}},
+        "aggs": {
+            "outcomes": {"terms": terms, "aggs": span},
+            "none": {"missing": {"field": measure.field}, "aggs": span},
+        },
+    }
