@@ -46,7 +46,7 @@ _KINDS: Mapping[type[inspect.Type], Kind] = {
     inspect.BoolType: Kind.BOOLEAN,
 }
 _ELASTIC: Mapping[Kind, Mapping[str, Any]] = {
-    Kind.TEXT: {"type": "keyword", "ignore_above": MAX_STRING_CHARACTERS},
+    Kind.TEXT: {"type": "keyword", "ignore_above": 2 * MAX_STRING_CHARACTERS},
     Kind.INTEGER: {"type": "long"},
     Kind.NUMBER: {"type": "double"},
     Kind.BOOLEAN: {"type": "boolean"},
