@@ -224,7 +224,7 @@ def decode(
     rgb, conversion = _to_rgb(eight_bit, has_alpha=header.alpha)
     if header.format is ImageFormat.JPEG and _ends_in_filler(rgb) and _scan_is_short(data, stored):
         raise InputFault(InputReason.IMAGE_TRUNCATED, "JPEG is cut off: the lower part of the picture is missing")
-    pixels = _upright(rgb, header.orientation)
+    pixels = rgb if header.format in _TURNED_BY_THE_DECODER else _upright(rgb, header.orientation)
     return Picture(
         pixels=pixels,
         format=header.format,
@@ -238,7 +238,7 @@ def decode(
 
 
 def _decode(data: bytes, header: Header) -> np.ndarray:
-    """The pixels exactly as stored: every conversion is ours, so every one is known."""
+    """The pixels as stored: every conversion is ours, so every one is known."""
     try:
         stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -246,7 +246,8 @@ def _decode(data: bytes, header: Header) -> np.ndarray:
         raise InputFault(InputReason.IMAGE_CORRUPT, f"{header.format.upper()} can't be decoded: {detail}") from error
     if stored is None or stored.size == 0:
         raise InputFault(InputReason.IMAGE_CORRUPT, f"{header.format.upper()} can't be decoded: its data is damaged")
-    if stored.shape[:2] != (header.height, header.width):
+    sideways = header.format in _TURNED_BY_THE_DECODER and header.orientation > 4
+    if stored.shape[:2] != ((header.width, header.height) if sideways else (header.height, header.width)):
         found = f"{stored.shape[1]} × {stored.shape[0]}"
         message = f"the header states {header.width} × {header.height} pixels, the data holds {found}"
         raise InputFault(InputReason.IMAGE_CORRUPT, message)
@@ -284,6 +285,8 @@ def _on_white(rgb: Pixels, alpha: Pixels) -> Pixels:
     return mixed.astype(np.uint8)
 
 
+# OpenCV turns a TIFF upright even when it is asked for the pixels as stored; of the other formats it does not.
+_TURNED_BY_THE_DECODER = frozenset({ImageFormat.TIFF})
 _ROTATIONS = {
     3: cv2.ROTATE_180,
     4: cv2.ROTATE_180,

@@ -152,7 +152,13 @@ def _is_text(start: bytes) -> bool:
 
 def guard(data: bytes, limits: Limits) -> Header:
     """The header of a whole picture of a format and size that may be decoded; else `InputFault`. Allocates nothing."""
-    header = parse(identify(data), data)
+    image_format = identify(data)
+    # Before the walk: in a mangled file that ends at some senseless marker, which says less.
+    if image_format is ImageFormat.JPEG and _mangled_as_text(data):
+        raise InputFault(
+            InputReason.IMAGE_CORRUPT, "every line feed has a carriage return before it: transfer it in binary mode"
+        )
+    header = parse(image_format, data)
     if header.width * header.height > limits.max_pixels:
         raise InputFault(
             InputReason.IMAGE_TOO_MANY_PIXELS,
@@ -162,10 +168,6 @@ def guard(data: bytes, limits: Limits) -> Header:
         raise InputFault(
             InputReason.IMAGE_FORMAT_UNSUPPORTED,
             "floating-point pixels have no agreed range: convert the picture to 8 or 16 bit",
-        )
-    if header.format is ImageFormat.JPEG and _mangled_as_text(data):
-        raise InputFault(
-            InputReason.IMAGE_CORRUPT, "every line feed has a carriage return before it: transfer it in binary mode"
         )
     return header
 
