@@ -18,6 +18,10 @@ from detectors.query import Query
 from rules.model import Rule
 
 
+ALMOST = 0.9
+"""A turn that comes this near to a rule's interval counts as in time: a schedule is never exact."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleState:
     """What is kept of a rule between ticks. ``judged_until_ms`` is its watermark; None before the first tick."""
@@ -83,7 +87,8 @@ def due(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> Due | No
     oldest = _floor(until - catch_up_ms, bucket)
     if start is None:
         return Due(rule, query, oldest, until)
-    if until <= start or (query.partial and until - start < rule.every_ms):
+    early = query.partial and until - start < rule.every_ms * ALMOST
+    if until <= start or early:
         return None
     return Due(rule, query, max(start, oldest), until, max(0, oldest - start))
 
