@@ -73,7 +73,7 @@ def _model_of(
     if not isinstance(kind, str):
         return None
     if kind not in kinds:
-        hint = did_you_mean(kind, kinds, noun="a kind")
+        hint = did_you_mean(kind, kinds)
         report.add(
             ProblemCode.UNKNOWN_KIND, f'no kind of rule is called "{visible(kind, 60)}"', (*path, "kind"), hint=hint
         )
@@ -160,7 +160,7 @@ def _fields_exist(detector: Detector, raw: Mapping[str, Any], path: Path, report
 
 
 def _unknown_field(name: str, path: Path, report: Report) -> None:
-    hint = did_you_mean(name, FIELDS, noun="a field")
+    hint = did_you_mean(name, FIELDS) or "docs/reference/kql.md lists the fields"
     report.add(ProblemCode.UNKNOWN_FIELD, f'no event has a field "{visible(name, 60)}"', path, hint=hint)
 
 

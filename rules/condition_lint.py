@@ -6,7 +6,7 @@ from detectors.condition import Compare, Condition, Wildcard, matches
 from recognizer.paths import visible
 from recognizer.reasons import EventType, InputReason
 from rules.contradiction import leaves_of, never_true
-from rules.fields import nearest
+from rules.fields import did_you_mean
 from rules.problems import ProblemCode, Weight
 from rules.report import Report
 from rules.yaml_positions import Path
@@ -57,7 +57,6 @@ def _check_word(report: Report, leaf: Compare | Wildcard, path: Path, text: str)
     if any(matches(leaf, {leaf.field: word}) for word in words):
         return
     value = str(leaf.value) if isinstance(leaf, Compare) else leaf.pattern
-    close = nearest(value, words)
     at, width = _where_in(text, value)
     report.add_inside(
         ProblemCode.NEVER_TRUE,
@@ -65,7 +64,7 @@ def _check_word(report: Report, leaf: Compare | Wildcard, path: Path, text: str)
         path,
         position=at,
         width=width,
-        hint=f"did you mean {close}?" if close else f"it is one of: {', '.join(words)}",
+        hint=did_you_mean(value, words),
         weight=Weight.ERROR if leaf.field == "event_type" else Weight.WARNING,
     )
 

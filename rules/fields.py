@@ -69,12 +69,10 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
-def did_you_mean(name: str, valid: Iterable[str], *, noun: str) -> str:
-    """A hint for an unknown name: the nearest valid one, else what there is."""
+def did_you_mean(name: str, valid: Iterable[str], *, listed: int = 15) -> str | None:
+    """A hint for an unknown name: the nearest valid one, else what there is unless that is more than ``listed``."""
     names = list(valid)
     close = nearest(name, names)
     if close is not None:
         return f"did you mean {close}?"
-    if not names:
-        return f"there is no {noun} to name"
-    return f"{noun} is one of: {', '.join(names)}"
+    return f"one of: {', '.join(names)}" if 0 < len(names) <= listed else None

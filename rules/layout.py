@@ -54,7 +54,7 @@ class RuleLayout(TimersLayout):
     """What every rule may say, whatever its kind."""
 
     id: Name = Field(description="the rule's name in every log line and mail: lower case, digits, hyphens")
-    kind: str = Field(description="how the rule judges: one of the kinds below")
+    kind: str = Field(description="how the rule judges, for example streak or ratio")
     summary: str = Field(default="", max_length=200, description="one line for the subject of the mail")
     runbook: Annotated[str, AfterValidator(_link)] | None = Field(
         default=None, description="a link that the mail shows"
@@ -71,7 +71,7 @@ class RuleLayout(TimersLayout):
 class FileLayout(Layout):
     """The keys of the file itself."""
 
-    version: Literal[1] = Field(description="version of this layout")
+    version: Literal[1] = Field(description="version of this layout: 1")
     language: Language = Field(default=Language.EN, description="language of the messages: en or zh")
     time_zone: str = Field(default="UTC", description="time zone of the times in messages, for example Asia/Shanghai")
     store: dict[str, Any] | None = Field(default=None, description="where the events are kept")
@@ -81,7 +81,7 @@ class FileLayout(Layout):
     retention: DurationMs = Field(default=30 * 86_400_000, description="how long events are kept")
     channels: dict[Name, dict[str, Any]] = Field(default={}, description="ways to tell people, by a name of yours")
     defaults: TimersLayout = Field(default=TimersLayout(), description="what holds for rules that don't say otherwise")
-    rules: list[dict[str, Any]] = Field(description="the rules")
+    rules: list[dict[str, Any]] = Field(description="the list of rules")
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:

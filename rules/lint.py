@@ -37,7 +37,7 @@ def _check_channels(
     told = list(_notify_entries(raw))
     for path, name in told:
         if name not in channels:
-            hint = did_you_mean(name, channels, noun="a channel") if channels else "describe it under channels:"
+            hint = did_you_mean(name, channels) if channels else "describe it under channels:"
             message = f'no channel is called "{visible(name, 60)}"'
             report.add(ProblemCode.UNKNOWN_CHANNEL, message, path, hint=hint)
     if not channels and placed and not told:

@@ -183,7 +183,7 @@ class _Reader:
             )
             return None
         if kind not in kinds:
-            hint = did_you_mean(str(kind), kinds, noun="a kind")
+            hint = did_you_mean(str(kind), kinds)
             self._report.add(
                 ProblemCode.UNKNOWN_KIND,
                 f'no kind of {noun} is called "{visible(str(kind), 60)}"',

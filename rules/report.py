@@ -77,7 +77,8 @@ class Report:
         """``data`` (what stands at ``path``) as the model, or None with every problem added."""
         wrong = _booleans_for_numbers(model, data)
         for name in wrong:
-            self.add(ProblemCode.WRONG_VALUE, f"{name} is a number", (*path, name), hint="write a number")
+            written = str(data[name]).lower()
+            self.add(ProblemCode.WRONG_VALUE, f"{name}: a number is wanted, not {written}", (*path, name))
         try:
             parsed = model.model_validate(data)
         except ValidationError as error:
@@ -94,7 +95,7 @@ class Report:
             f"unknown key {visible(name, 60)}",
             path,
             key=True,
-            hint=hint or did_you_mean(name, valid, noun="a key here"),
+            hint=hint or did_you_mean(name, valid),
         )
 
     def _add_pydantic(self, model: type[BaseModel], error: ErrorDetails, path: Path) -> None:
@@ -183,7 +184,7 @@ def _plain_english(error: ErrorDetails, *, hidden: bool) -> tuple[str, str | Non
         return f"{whole} is wanted, not {shown}", None
     if kind in ("enum", "literal_error"):
         words = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{shown} is none of {', '.join(words)}", did_you_mean(str(given), words, noun="it")
+        return f"{shown} is not one of: {', '.join(words)}", did_you_mean(str(given), words, listed=0)
     if kind == "string_pattern_mismatch":
         return (
             f"{shown} is no name",

@@ -234,8 +234,8 @@ _TRANSLATED = (
     ("that cannot start any token", "this character can't begin a value", "put the value in single quotes"),
     (
         "mapping values are not allowed",
-        "a second key on one line",
-        "quote a value that holds a colon: where: 'host: a'",
+        "a colon where no key can stand",
+        "align the key with those above, or quote a value that holds a colon: where: 'host: a'",
     ),
     ("expected alphabetic or numeric", "* and & begin an alias or an anchor", "put the value in single quotes"),
     ("found unexpected end of stream", "the quote is never closed", "add the closing quote"),
@@ -243,6 +243,7 @@ _TRANSLATED = (
     ("expected <block end>", "the indentation fits nothing above", "align it with the line it belongs to"),
     ("could not find expected ':'", "a key without a colon", "write key: value"),
     ("but got '<stream end>'", "a [ or { is never closed", "add the closing bracket"),
+    ("expected ',' or", "this can't stand inside [ ] or { }", "close the bracket before it, or add the comma"),
 )
 """What the parser says, what a human is told, what to do."""
 

@@ -29,9 +29,7 @@ def command(files: Sequence[Path], *, as_json: bool) -> None:
     known = registry()
     paths = files or (Path("alerts.yaml"),)
     results = [
-        load_bytes(click.get_binary_stream("stdin").read(), "<stdin>", known)
-        if str(path) == "-"
-        else load_file(path, known)
+        load_bytes(sys.stdin.buffer.read(), "<stdin>", known) if str(path) == "-" else load_file(path, known)
         for path in paths
     ]
     if as_json:
