@@ -134,6 +134,12 @@ class _Plain:
         return self.value(array.tolist())
 
 
+def as_text(value: Any) -> str:
+    """Any value as text; an exception as ``Type: message``. Never raises, whatever the value's own code does."""
+    result = _Plain().value(value)
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
 def _plain_event(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event with plain values only; fields that were cut are named in ``truncated_fields``."""
     result: dict[str, Any] = {}

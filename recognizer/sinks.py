@@ -4,6 +4,7 @@ A sink never raises: ``write`` answers whether the line was taken, the emitter c
 lose lines says so once on standard error, and once more when it works again.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -90,7 +91,8 @@ class _Descriptor:
     def _release(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            with contextlib.suppress(OSError):  # closed under us: what had to happen has happened
+                os.close(fd)
 
     def _put(self, line: bytes, now: float) -> bool:
         """Write one line in one call; a torn one is closed off first, so that it spoils no other."""

@@ -1,0 +1,139 @@
+"""Why a picture could not be read: from an exception or a text, the path, and a look at the disk.
+
+Standard library only. For services that decode with whatever they like and only know that it failed
+(``cv2.imread`` answers ``None``).
+"""
+
+import errno
+import os
+import stat
+from typing import Any, Final
+
+from recognizer.encode import as_text
+from recognizer.paths import clean, issue_names
+from recognizer.reasons import InputReason
+
+_BY_ERRNO: Final = {
+    errno.ENOENT: InputReason.FILE_MISSING,
+    errno.ENOTDIR: InputReason.FILE_PARENT_NOT_DIRECTORY,
+    errno.EACCES: InputReason.FILE_PERMISSION_DENIED,
+    errno.EPERM: InputReason.FILE_PERMISSION_DENIED,
+    errno.ELOOP: InputReason.FILE_SYMLINK_LOOP,
+    errno.EISDIR: InputReason.FILE_IS_DIRECTORY,
+    errno.ENXIO: InputReason.FILE_NOT_REGULAR,
+    errno.EILSEQ: InputReason.PATH_UNDECODABLE,
+    errno.ENAMETOOLONG: InputReason.PATH_TOO_LONG,
+    errno.EIO: InputReason.FILE_IO_ERROR,
+    errno.ESTALE: InputReason.FILE_IO_ERROR,
+    errno.ENOMEM: InputReason.MODEL_OUT_OF_MEMORY,
+}
+# What the usual libraries say, as exception class or in the text, in lower case.
+_BY_WORD: Final = (
+    ("unidentifiedimageerror", InputReason.IMAGE_NOT_AN_IMAGE),
+    ("cannot identify image", InputReason.IMAGE_NOT_AN_IMAGE),
+    ("decompressionbomb", InputReason.IMAGE_TOO_MANY_PIXELS),
+    ("truncated", InputReason.IMAGE_TRUNCATED),
+    ("premature end", InputReason.IMAGE_TRUNCATED),
+    ("outofmemoryerror", InputReason.MODEL_OUT_OF_MEMORY),
+    ("memoryerror", InputReason.MODEL_OUT_OF_MEMORY),
+    ("embedded null", InputReason.PATH_NUL),
+    ("surrogates not allowed", InputReason.PATH_UNDECODABLE),
+    ("no such file", InputReason.FILE_MISSING),
+    ("permission denied", InputReason.FILE_PERMISSION_DENIED),
+    ("is a directory", InputReason.FILE_IS_DIRECTORY),
+)
+_IMAGE_BEGINNINGS: Final = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+_ABSENT: Final = frozenset(
+    {
+        InputReason.FILE_MISSING,
+        InputReason.FILE_PARENT_NOT_DIRECTORY,
+        InputReason.PATH_TOO_LONG,
+        InputReason.FILE_SYMLINK_BROKEN,
+    }
+)
+
+
+def known_reason(word: object) -> InputReason | None:
+    """The member of the closed enum that a word names, if any."""
+    try:
+        return InputReason(word) if isinstance(word, str) else None
+    except ValueError:
+        return None
+
+
+def diagnose(error: object, path: object, stated: object = None) -> dict[str, Any]:
+    """The fields of an ``input_error`` that say why: ``reason`` always, and what is wrong with the path, if anything.
+
+    ``stated`` is the caller's own reason and wins; then comes what the exception knows (a ``reason`` of ours, errno,
+    its class), then a look at the disk. Where nothing stands at a path with faults, the worst fault is the reason.
+    """
+    issues = issue_names(path) if path is not None else []
+    reason = known_reason(stated)
+    if reason is None:
+        reason = _of_error(error)
+        if reason is None or reason in _ABSENT:
+            reason = _of_file(path) or reason
+        if issues and (reason is None or reason in _ABSENT):
+            reason = InputReason(issues[0])
+    fields: dict[str, Any] = {"reason": (reason or InputReason.UNSPECIFIED).value}
+    if stated is not None and known_reason(stated) is None:
+        fields["reason_given"] = stated
+    if issues:
+        fields["path_issues"] = issues
+        fields |= cleaned_fields(path)
+    return fields
+
+
+def cleaned_fields(path: object) -> dict[str, Any]:
+    """``path_cleaned`` and ``path_cleaned_exists``, where cleaning changes the path."""
+    if not isinstance(path, str) or (cleaned := clean(path)) == path or not cleaned:
+        return {}
+    return {"path_cleaned": cleaned, "path_cleaned_exists": os.path.isfile(cleaned)}  # noqa: PTH113  # never raises
+
+
+def _of_error(error: object) -> InputReason | None:
+    if (own := known_reason(getattr(error, "reason", None))) is not None:
+        return own
+    if isinstance(error, OSError) and error.errno in _BY_ERRNO:
+        return _BY_ERRNO[error.errno]
+    words = as_text(error).lower()
+    return next((reason for word, reason in _BY_WORD if word in words), None)
+
+
+def _of_file(path: object) -> InputReason | None:
+    """What the disk says about the path; None where a file with something in it can be read."""
+    if not isinstance(path, (str, bytes)):
+        return None
+    try:
+        # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError as fault:
+        if fault.errno == errno.ENOENT and os.path.islink(path):  # noqa: PTH114  # bytes too
+            return InputReason.FILE_SYMLINK_BROKEN
+        return _BY_ERRNO.get(fault.errno or 0, InputReason.FILE_IO_ERROR)
+    except ValueError:  # NUL, or text that the file system's encoding lacks: the path's own issues say so
+        return None
+    try:
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            return InputReason.FILE_IS_DIRECTORY
+        if not stat.S_ISREG(status.st_mode):
+            return InputReason.FILE_NOT_REGULAR
+        return None if status.st_size else InputReason.FILE_EMPTY
+    finally:
+        os.close(handle)
+
+
+def of_content(path: object) -> InputReason | None:
+    """Why a decoder answered nothing although a file can be read: it is no image, or a broken one."""
+    if not isinstance(path, (str, bytes)) or _of_file(path) is not None:
+        return None
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            begin = os.read(handle, 16)
+        finally:
+            os.close(handle)
+    except (OSError, ValueError):
+        return None
+    return InputReason.IMAGE_CORRUPT if begin.startswith(_IMAGE_BEGINNINGS) else InputReason.IMAGE_NOT_AN_IMAGE

@@ -1,0 +1,51 @@
+"""Tell what happened to a picture: one call an event, for any Python service. Standard library only.
+
+    configure(sink=FileSink("/var/log/recognizer/events.jsonl"), model_name="resnest101")
+
+    with recognition(path) as r:
+        image = cv2.imread(path)
+        r.input_success(image)  # None becomes an input_error that says why
+        ...
+
+Nothing here raises into the service, whatever the values: an event that can't be written is counted, and the next one
+that can carries the count in ``dropped_before``. Threads, asyncio tasks and forked children each keep their own place.
+"""
+
+from typing import Any, Final
+
+from recognizer.diagnose import diagnose
+from recognizer.emitter import configure, emitter, path_fields
+from recognizer.reasons import EventType
+from recognizer.recognition import Recognition, current, recognition
+
+__all__ = ["Recognition", "configure", "current", "log_event", "recognition"]
+
+
+_INPUT_ERROR: Final = EventType.INPUT_ERROR.value
+
+
+def log_event(event_type: str, /, **fields: Any) -> None:
+    """Write one event with any fields; inside a `recognition` block it carries the block's request_id and path.
+
+    An ``input_error`` without a known ``reason`` gets one, from its ``error`` (an exception or a text), from its
+    ``file_path`` and from the disk.
+    """
+    block = current()
+    out = emitter()
+    try:
+        if block is not None:
+            fields = {**block.carried, **fields}
+        if event_type == _INPUT_ERROR:
+            fields = _with_reason(fields)
+        out.emit(event_type, fields)
+    except RecursionError:
+        out.dropped += 1  # the service's stack is full: no room for another call
+    except Exception as fault:  # noqa: BLE001 - nothing may reach the service: it is said and counted
+        out.lose(1, fault)
+
+
+def _with_reason(fields: dict[str, Any]) -> dict[str, Any]:
+    if "file_path" in fields:
+        fields |= path_fields(fields["file_path"])
+    found = diagnose(fields.get("error"), fields.get("file_path"), fields.get("reason"))
+    return {**found, **fields, "reason": found["reason"]}
