@@ -57,10 +57,11 @@ def _facts(
     named = {issue.position: issue for issue in issues if issue.character}
     for position in sorted(named)[:MAX_CHARACTERS]:
         yield _character(named[position], len(path), words)
-    cleaned = event.path_cleaned or clean(path)
+    cleaned = clean(path)
     if cleaned == path:
         return
-    there = event.path_cleaned_exists if event.path_cleaned_exists is not None else exists(cleaned)
+    told = event.path_cleaned_exists if event.path_cleaned in (None, cleaned) else None
+    there = told if told is not None else exists(cleaned)
     word = "unknown" if there is None else "exists" if there else "missing"
     yield words[word].format(cleaned=visible(cleaned, PATH_LIMIT))
     if not there and exists(path):

@@ -22,7 +22,7 @@ TEXT_LIMIT = 300
 """Characters of an event's value that a sentence shows; commands always carry the whole value."""
 COMMAND_LIMIT = 8_192
 
-_PATHS = frozenset({"path", "cleaned", "dir"})
+_PATHS = frozenset({"path", "cleaned", "renamed", "dir"})
 
 _INPUT_REASONS: frozenset[str] = frozenset(InputReason)
 _KNOWN_CAUSES = _INPUT_REASONS - {InputReason.UNSPECIFIED}
@@ -116,15 +116,24 @@ def _values(finding: Finding, event: Event | None) -> dict[str, str]:
     }
     if event is not None:
         path = event.file_path
+        # the event's own path_cleaned is not trusted: whoever can forge a log line would choose the target of a rename
+        cleaned = clean(path) if path is not None else None
         found |= {
             "path": path,
-            "cleaned": (event.path_cleaned or clean(path)) if path is not None else None,
-            "dir": event.file_dir or (posixpath.dirname(path) if path else None) or found["dir"],
+            "cleaned": cleaned,
+            "renamed": cleaned if path is not None and cleaned is not None and _stays(path, cleaned) else None,
+            "dir": (posixpath.dirname(path) if path else None) or event.file_dir or found["dir"],
             "host": found["host"] or event.host,
             "model": found["model"] or event.model_name,
             "request": event.request_id,
         }
     return {name: value for name, value in found.items() if value}
+
+
+def _stays(path: str, cleaned: str) -> bool:
+    """Whether a rename stays where the file is: ``..%2f`` becomes ``../`` and a quoted path may become absolute."""
+    climbs = ".." in cleaned.split("/") and ".." not in path.split("/")
+    return cleaned != path and not climbs and cleaned.startswith("/") == path.startswith("/")
 
 
 def _argument(name: str, value: str) -> str:

@@ -23,6 +23,7 @@ PLACEHOLDERS = frozenset(
     {
         "path",  # the picture's path as the service was given it
         "cleaned",  # the path that was probably meant
+        "renamed",  # the cleaned path where it is safe to rename to it
         "dir",  # the folder of the path
         "host",  # the machine that wrote the event
         "model",  # the model's name
