@@ -5,9 +5,7 @@ An event's document is its JSON line with ``@timestamp`` in front; its ``_id`` i
 """
 
 import hashlib
-import random
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ import orjson
 from daemon.errors import StoreUnavailable
 from daemon.store.base import Batch
 from daemon.store.contract import refused
+from daemon.store.elastic.backoff import Backoff
 from daemon.store.elastic.client import Answer, Client, Fault
 from daemon.store.elastic.searches import index_name
 from daemon.store.elastic.settings import ElasticSettings
@@ -29,7 +28,6 @@ EXTRA_FIELD = "extra_json"
 
 _MAX_ID_BYTES = 512
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_MAX_PAUSE_MS = 5_000
 _JUDGED_AS_A_WHOLE = frozenset({400, 413, 429, 502, 503, 504})
 
 
@@ -82,12 +80,11 @@ class _BulkAnswer(msgspec.Struct):
 class BulkWriter:
     """Sends batches. `write` may be called from several threads."""
 
-    def __init__(self, client: Client, settings: ElasticSettings) -> None:
+    def __init__(self, client: Client, settings: ElasticSettings, backoff: Backoff) -> None:
         self._client = client
         self._settings = settings
-        self._closing = threading.Event()
+        self._backoff = backoff
         self._workers = ThreadPoolExecutor(settings.connections, thread_name_prefix="elasticsearch-bulk")
-        self._jitter = random.Random()  # noqa: S311  # spreads retries, no secret
         refresh = "&refresh=true" if settings.refresh_on_append else ""
         paths = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
         self._target = f"/_bulk?filter_path={paths}{refresh}"
@@ -106,7 +103,6 @@ class BulkWriter:
         return total
 
     def close(self) -> None:
-        self._closing.set()
         self._workers.shutdown(wait=True, cancel_futures=True)
 
     def _deliver(self, items: list[Item]) -> Outcome:
@@ -114,7 +110,7 @@ class BulkWriter:
         outcome = Outcome()
         fault = StoreUnavailable("the store is being closed")
         for attempt in range(self._settings.attempts):
-            if self._closing.is_set():
+            if self._backoff.stopped:
                 break
             try:
                 items, fault = self._attempt(items, outcome)
@@ -123,12 +119,8 @@ class BulkWriter:
             if not items:
                 return outcome
             if attempt + 1 < self._settings.attempts:
-                self._pause(attempt)
+                self._backoff.pause(attempt)
         raise fault
-
-    def _pause(self, attempt: int) -> None:
-        pause_ms = min(_MAX_PAUSE_MS, self._settings.backoff_ms * 2**attempt) * self._jitter.uniform(0.5, 1.0)
-        self._closing.wait(pause_ms / 1000)
 
     def _attempt(self, items: list[Item], outcome: Outcome) -> tuple[list[Item], StoreUnavailable]:
         """Sends the items once. Answers with those to send again and why."""

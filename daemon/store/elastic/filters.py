@@ -6,6 +6,7 @@ numbers beyond 64 bits are clamped (Elasticsearch would complain).
 """
 
 import math
+import string
 from collections.abc import Iterator
 from typing import Any, TypeAlias, assert_never
 
@@ -54,6 +55,8 @@ def clause(condition: Condition) -> Clause:
             return _bool(filter=[clause(part) for part in _flat(parts, And)])
         case Or(parts):
             return _bool(should=[clause(part) for part in _flat(parts, Or)], minimum_should_match=1)
+        case Not(Not(part)):
+            return clause(part)
         case Not(part):
             return _bool(must_not=[clause(part)])
         case Exists(field):
@@ -206,6 +209,6 @@ def _without_surrogates(low: int, high: int) -> Iterator[tuple[int, int]]:
 
 
 def _character(code_point: int) -> str:
-    """A character inside the brackets of a Lucene expression; letters must not be escaped, punctuation must."""
+    """A character inside the brackets of a Lucene expression; punctuation must be escaped, others must not be."""
     character = chr(code_point)
-    return character if character.isalnum() or code_point > 0x7F else "\\" + character
+    return "\\" + character if character in string.punctuation else character

@@ -10,7 +10,13 @@ from daemon.errors import StoreError, StoreUnavailable
 from daemon.store.elastic.client import Answer, Fault
 from daemon.store.elastic.searches import Search
 
+
+class ShardsStarting(StoreUnavailable):
+    """An index was made this moment and is not ready: to be asked again in a moment."""
+
+
 _NO_SUCH_INDEX = 404
+_STARTING = "no_shard_available_action_exception"
 _LATER = frozenset({401, 403, 429})
 
 
@@ -118,6 +124,8 @@ def _reply(response: _Response) -> Reply:
 
 def _error(status: int, kind: str, reason: str) -> StoreError:
     text = f"Elasticsearch can't answer ({status} {kind}): {reason}"
+    if kind == _STARTING:
+        return ShardsStarting(text, hint="shards of an index are not assigned; look at the health of the cluster")
     if status >= 500 or status in _LATER:
         return StoreUnavailable(text, hint="it is asked again; if this stays, look at the health of the cluster")
     return StoreError(text, hint="`wumu explain RULE` shows the request; the rule that asks it needs a change")

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from daemon.errors import StoreError
 from daemon.store.base import Ask, Sample
 from daemon.store.contract import Kind, columns
 from daemon.store.elastic.filters import TIME_FIELD, Clause, clause, none_of, one_of, within
@@ -82,14 +83,20 @@ class Search:
         return replace(self, body={**self.body, "aggs": {"rows": {**rows, "composite": composite}}})
 
     def lines(self, prefix: str) -> bytes:
-        """Header and body, as they stand in an ``_msearch``."""
+        """Header and body, as they stand in an ``_msearch``. Raises StoreError when JSON can't hold them."""
         header = {
             "index": index_names(prefix, self.reach),
             "ignore_unavailable": True,
             "allow_no_indices": True,
             "request_cache": False,
         }
-        return orjson.dumps(header) + b"\n" + orjson.dumps(self.body) + b"\n"
+        try:
+            return orjson.dumps(header) + b"\n" + orjson.dumps(self.body) + b"\n"
+        except orjson.JSONEncodeError as error:
+            raise StoreError(
+                f"the question can't be written down: {error}",
+                hint="nest its conditions less deeply, and compare with whole characters only",
+            ) from error
 
 
 def index_name(prefix: str, timestamp_ms: int) -> str:

@@ -12,12 +12,13 @@ from daemon.errors import StoreUnavailable
 from daemon.store.base import Appended, Ask, Batch, Checkpoint, Sample, StoreHealth
 from daemon.store.contract import check_ask, check_sample
 from daemon.store.elastic import conversation, searches
+from daemon.store.elastic.backoff import Backoff
 from daemon.store.elastic.bulk import EXTRA_FIELD, BulkWriter, refused_lines
 from daemon.store.elastic.client import Client
 from daemon.store.elastic.files import CheckpointFile, DeadLetters
 from daemon.store.elastic.filters import TIME_FIELD
 from daemon.store.elastic.indices import Indices
-from daemon.store.elastic.replies import Hit, Reply, read_replies
+from daemon.store.elastic.replies import Hit, Reply, ShardsStarting, read_replies
 from daemon.store.elastic.searches import FILTER_PATH, Search
 from daemon.store.elastic.settings import ElasticSettings
 from detectors.frame import Frame, Interval
@@ -49,7 +50,8 @@ class ElasticStore:
         self._settings = settings
         self._client = Client(settings)
         self._indices = Indices(self._client, settings.prefix)
-        self._bulk = BulkWriter(self._client, settings)
+        self._backoff = Backoff(settings.backoff_ms)
+        self._bulk = BulkWriter(self._client, settings, self._backoff)
         self._checkpoints = CheckpointFile(state_dir / CHECKPOINTS_FILE)
         self._dead_letters = DeadLetters(state_dir / DEAD_LETTERS_FILE)
 
@@ -117,12 +119,21 @@ class ElasticStore:
         )
 
     def close(self) -> None:
+        self._backoff.stop()
         self._bulk.close()
         self._client.close()
 
     def _exchange(self, wanted: list[Search]) -> list[Reply]:
+        """The replies. The first events of a day make an index, which can't be read for the blink of an eye."""
         body = b"".join(search.lines(self._settings.prefix) for search in wanted)
-        return read_replies(self._client.request("POST", _SEARCH_TARGET, body, lines=True), len(wanted))
+        for attempt in range(self._settings.attempts):
+            try:
+                return read_replies(self._client.request("POST", _SEARCH_TARGET, body, lines=True), len(wanted))
+            except ShardsStarting:
+                if attempt + 1 == self._settings.attempts:
+                    raise
+                self._backoff.pause(attempt)
+        raise AssertionError("at least one attempt is made")
 
     def _credentials(self) -> str:
         settings = self._settings

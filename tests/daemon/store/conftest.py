@@ -18,6 +18,8 @@ STORES = [
     "memory",
     "duckdb",
     "duckdb-in-memory",
+    pytest.param("elasticsearch-8", marks=pytest.mark.elasticsearch),
+    pytest.param("elasticsearch-9", marks=pytest.mark.elasticsearch),
 ]
 
 
