@@ -62,7 +62,8 @@ def load_file(path: Path, registry: Registry) -> Loaded:
 def load_bytes(data: bytes, file: str, registry: Registry) -> Loaded:
     """What `load` makes of a file's bytes, which must be UTF-8."""
     try:
-        text = data.decode("utf-8-sig")
+        # too large is told by `load`, also when the limit cuts a character
+        text = data.decode("utf-8-sig", "replace" if len(data) > MAX_BYTES else "strict")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
         problem = Problem(
