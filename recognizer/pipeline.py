@@ -1,0 +1,217 @@
+"""Pictures in, answers out: decoding in threads ahead of batched inference, one event a stage, one result a picture.
+
+recognizer = Recognizer.load("models/digits")
+for result in recognizer.recognize(paths):
+    print(result.to_json())
+"""
+
+import math
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from recognizer.decode import DEFAULT_LIMITS, PathInput, Picture, read
+from recognizer.emit import Recognition, recognition
+from recognizer.fault import InputFault
+from recognizer.infer import Answer, Inference
+from recognizer.inspect import Limits
+from recognizer.model import Model, load
+from recognizer.paths import visible
+from recognizer.preprocess import Prepared, channel_conversion, prepare
+from recognizer.reasons import InputReason
+from recognizer.result import Result
+
+LOW_CONFIDENCE = 0.3
+"""Below this score an answer is marked as withheld, unless the caller sets another threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A picture on its way: decoded and prepared, or at fault."""
+
+    path: str
+    events: Recognition
+    picture: Picture | None
+    prepared: Prepared | None
+    fault: InputFault | None
+
+
+class Recognizer:
+    """A loaded model and how pictures come to it. Safe to share between threads."""
+
+    def __init__(
+        self, model: Model, *, limits: Limits = DEFAULT_LIMITS, low_confidence: float = LOW_CONFIDENCE
+    ) -> None:
+        self._model = model
+        self._inference = Inference(model)
+        self._limits = limits
+        self._low_confidence = low_confidence
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        low_confidence: float = LOW_CONFIDENCE,
+    ) -> "Recognizer":
+        """The recognizer with the model in the folder ``path``; `recognizer.manifest.ModelError` says what is wrong."""
+        return cls(load(path, device), limits=limits, low_confidence=low_confidence)
+
+    @property
+    def model_name(self) -> str:
+        """The name in model.json; it stands in every event."""
+        return self._model.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label the model can answer with, in the order of its outputs."""
+        return self._model.labels
+
+    def recognize(
+        self, paths: Iterable[PathInput], *, batch_size: int = 32, workers: int | None = None
+    ) -> Iterator[Result]:
+        """One result for each path, in their order, whatever happens to it; paths are taken as results are asked for.
+
+        Of ``batch_size`` pictures asked together one bad one fails alone. Up to two batches less one are read ahead by
+        ``workers`` threads (as many as the machine has processors), so a batch of 1 answers before it reads on.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        ahead = 2 * batch_size - 1
+        source = iter(paths)
+        waiting: deque[Future[_Input]] = deque()
+        pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="wumu-decode")
+        try:
+            while True:
+                while len(waiting) < ahead and (path := next(source, _END)) is not _END:
+                    waiting.append(pool.submit(self._prepare, path))
+                if not waiting:
+                    break
+                batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
+                yield from self._finish(batch)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare(self, path: object) -> _Input:
+        """From the path to the network's input, in a worker thread."""
+        events = recognition(path, model_name=self.model_name)
+        events.input_start()
+        text = _as_text(path)
+        picture: Picture | None = None
+        prepared: Prepared | None = None
+        fault: InputFault | None = None
+        try:
+            picture = read(path, self._limits)  # type: ignore[arg-type]  # read() itself refuses what is no path
+            _tell_success(events, picture)
+            prepared = prepare(picture.pixels, self._model.manifest.preprocessing)
+            self._tell_prepared(events, picture, prepared)
+            if not math.isfinite(prepared.mean):
+                raise InputFault(InputReason.TENSOR_NOT_FINITE, "preprocessing gave NaN or infinity")
+        except InputFault as caught:
+            fault = caught
+        except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
+            fault = _unforeseen(error)
+        if fault is None:
+            return _Input(text, events, picture, prepared, None)
+        events.input_error(fault.message, fault.reason)
+        return _Input(text, events, picture, None, fault)
+
+    def _tell_prepared(self, events: Recognition, picture: Picture, prepared: Prepared) -> None:
+        events.preprocess_complete(
+            output_shape=prepared.output_shape,
+            duration_ms=round(prepared.duration_ms, 3),
+            resized=prepared.resized,
+            normalized=prepared.normalized,
+            channel_conversion=channel_conversion(picture.conversion, self._model.manifest.preprocessing),
+            scale_ratio=prepared.scale_ratio,
+            mean=prepared.mean,
+            variance=prepared.variance,
+        )
+
+    def _finish(self, batch: list[_Input]) -> Iterator[Result]:
+        """Asks the network about those of the batch that came so far, and answers for all."""
+        answers = iter(self._inference.answers([one.prepared.tensor for one in batch if one.prepared is not None]))
+        for one in batch:
+            if one.fault is not None:
+                yield self._result(one, fault=one.fault)
+                continue
+            answer = next(answers)
+            if isinstance(answer, Answer):
+                yield self._answered(one, answer)
+            else:
+                one.events.input_error(answer.message, answer.reason)
+                yield self._result(one, fault=answer)
+
+    def _answered(self, one: _Input, answer: Answer) -> Result:
+        one.events.inference_complete(
+            answer.labels,
+            answer.scores,
+            duration_ms=round(answer.duration_ms, 3),
+            logits_dim=answer.logits_dim,
+            device=str(self._model.device),
+            batch_size=answer.batch_size,
+        )
+        one.events.business_output(
+            status="success",
+            low_confidence_filtered=answer.scores[0] < self._low_confidence,
+        )
+        return self._result(one, labels=answer.labels, scores=answer.scores)
+
+    def _result(
+        self,
+        one: _Input,
+        *,
+        labels: tuple[str, ...] = (),
+        scores: tuple[float, ...] = (),
+        fault: InputFault | None = None,
+    ) -> Result:
+        picture = one.picture
+        path_issues = picture.path_issues if picture is not None else fault.path_issues if fault is not None else ()
+        return Result(
+            file_path=one.path,
+            request_id=one.events.request_id,
+            model_name=self.model_name,
+            labels=labels,
+            scores=scores,
+            reason=None if fault is None else fault.reason,
+            message="" if fault is None else fault.message,
+            image_issues=() if picture is None else picture.issues,
+            path_issues=path_issues,
+            path_cleaned=None if fault is None else fault.path_cleaned,
+            path_cleaned_exists=None if fault is None else fault.path_cleaned_exists,
+            shape=None if picture is None else picture.shape,
+            image_format=None if picture is None else picture.format,
+        )
+
+
+_END = object()
+
+
+def _as_text(path: object) -> str:
+    """The path for people and logs, also when it is none."""
+    if isinstance(path, os.PathLike):
+        path = path.__fspath__()
+    if isinstance(path, bytes):
+        return os.fsdecode(path)
+    return path if isinstance(path, str) else repr(path)
+
+
+def _tell_success(events: Recognition, picture: Picture) -> None:
+    events.input_success(
+        shape=picture.shape,
+        channels=picture.shape[2],
+        dtype=picture.dtype,
+        image_format=picture.format,
+        **({"image_issues": picture.issues} if picture.issues else {}),
+    )
+
+
+def _unforeseen(error: Exception) -> InputFault:
+    full = isinstance(error, MemoryError)
+    reason = InputReason.IMAGE_TOO_MANY_PIXELS if full else InputReason.UNSPECIFIED
+    return InputFault(reason, visible(f"{type(error).__name__}: {error}"))
