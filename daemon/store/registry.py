@@ -47,9 +47,9 @@ def _duckdb(parameters: DuckDBParameters, state_dir: Path) -> EventStore:
 
 
 def _elasticsearch(parameters: ElasticSettings, state_dir: Path) -> EventStore:
-    from daemon.store.elastic.store import open_store  # noqa: PLC0415  # only the kind in use is loaded
+    from daemon.store.elastic.store import ElasticStore  # noqa: PLC0415  # only the kind in use is loaded
 
-    return open_store(parameters, state_dir)
+    return ElasticStore(parameters, state_dir)
 
 
 STORES: Mapping[str, StoreKind] = {

@@ -7,7 +7,7 @@ An event's document is its JSON line with ``@timestamp`` in front; its ``_id`` i
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import msgspec
@@ -98,7 +98,12 @@ class BulkWriter:
         if len(chunks) == 1:
             total.add(self._deliver(chunks[0]))
             return total
-        for outcome in self._workers.map(self._deliver, chunks):
+        tasks = [self._workers.submit(self._deliver, chunk) for chunk in chunks]
+        wait(tasks, return_when=FIRST_EXCEPTION)
+        for task in tasks:
+            task.cancel()
+        wait(tasks)  # nothing of this batch is under way any more when the caller hears of a fault
+        for outcome in [task.result() for task in tasks if not task.cancelled()]:
             total.add(outcome)
         return total
 

@@ -162,7 +162,7 @@ class Client:
             )
         if isinstance(error, ConnectionTimeout):
             return StoreUnavailable(
-                f"Elasticsearch at {where} gave no answer within {self._settings.timeout_ms / 1000:g} s",
+                f"Elasticsearch at {where} gave no answer within {self._settings.timeout_s:g} s",
                 hint="see whether the cluster is overloaded; timeout allows a longer wait",
             )
         return StoreUnavailable(
@@ -205,7 +205,7 @@ def _node_pool(settings: ElasticSettings) -> "NodePool":
     for url in settings.urls:
         options: dict[str, Any] = {
             "connections_per_node": settings.connections + _SPARE_CONNECTIONS,
-            "request_timeout": settings.timeout_ms / 1000,
+            "request_timeout": settings.timeout_s,
         }
         if url.startswith("https:"):
             options |= {"verify_certs": settings.verify_certs, "ssl_show_warn": False}

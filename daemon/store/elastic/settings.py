@@ -1,13 +1,12 @@
 """The parameters of the Elasticsearch store."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from daemon.secrets import SecretSource
-from detectors.base import DurationMs
 
 Prefix = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 
@@ -20,7 +19,6 @@ class ElasticSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    kind: Literal["elasticsearch"] = "elasticsearch"
     urls: Annotated[tuple[str, ...], Field(min_length=1, description="http(s)://host:port of one or more nodes")]
     username: str | None = Field(default=None, description="user of basic authentication; its password lies apart")
     password: SecretSource | None = Field(default=None, description="where the user's password lies")
@@ -28,12 +26,12 @@ class ElasticSettings(BaseModel):
     ca_certs: Path | None = Field(default=None, description="PEM file of the authority that signed the certificates")
     verify_certs: bool = Field(default=True, description="false accepts any certificate: for a trial only")
     prefix: Prefix = Field(default="wumu", description="the first part of the index names")
-    timeout_ms: DurationMs = Field(default=30_000, ge=1, description="longest wait for one answer")
+    timeout_s: float = Field(default=30, gt=0, le=600, description="longest wait for one answer, seconds")
     connections: int = Field(default=2, ge=1, le=64, description="bulk requests in flight at once")
     bulk_lines: int = Field(default=2_000, ge=1, le=100_000, description="events in one bulk request")
     bulk_bytes: int = Field(default=8 * 1024 * 1024, ge=1_024, description="longest bulk request, bytes")
     attempts: int = Field(default=6, ge=1, le=100, description="how often one bulk is tried before the ingest waits")
-    backoff_ms: DurationMs = Field(default=200, ge=0, description="first pause between these attempts; it doubles")
+    backoff_s: float = Field(default=0.2, ge=0, le=60, description="first pause between them, seconds; it doubles")
     refresh_on_append: bool = Field(
         default=False, description="make events visible at once; costs speed, meant for tests and small imports"
     )

@@ -50,7 +50,7 @@ class ElasticStore:
         self._settings = settings
         self._client = Client(settings)
         self._indices = Indices(self._client, settings.prefix)
-        self._backoff = Backoff(settings.backoff_ms)
+        self._backoff = Backoff(settings.backoff_s)
         self._bulk = BulkWriter(self._client, settings, self._backoff)
         self._checkpoints = CheckpointFile(state_dir / CHECKPOINTS_FILE)
         self._dead_letters = DeadLetters(state_dir / DEAD_LETTERS_FILE)
