@@ -120,7 +120,7 @@ def compose(message: Message, parameters: MailParameters) -> EmailMessage:
     """The mail: deterministic, so that a repeated delivery is the same mail and can be recognised as such."""
     domain = parameters.from_.rpartition("@")[2]
     mail = EmailMessage(policy=_POLICY)
-    mail["Subject"] = visible(f"{parameters.subject_prefix} {message.subject}".strip(), SUBJECT_CHARACTERS)
+    mail["Subject"] = _header_text(f"{parameters.subject_prefix} {message.subject}".strip())
     mail["From"] = parameters.from_
     mail["To"] = ", ".join(parameters.to)
     mail["Date"] = format_datetime(datetime.fromtimestamp(message.created_at_ms / 1_000, UTC))
@@ -130,13 +130,19 @@ def compose(message: Message, parameters: MailParameters) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["X-Wumu-Occasion"] = message.occasion.value
-    mail["X-Wumu-Alert"] = visible(message.thread, 100)
+    mail["X-Wumu-Alert"] = _token(message.thread)
     mail.set_content(_encodable(message.text))
     if message.html:
         mail.add_alternative(_encodable(message.html), subtype="html")
         # "=_" occurs in no encoded text, so the boundary can't occur in a part
         mail.set_boundary(f"=_{_token(message.id)}")
     return mail
+
+
+def _header_text(text: str) -> str:
+    """Visible text that stays what it is. The email package decodes ``=?utf-8?q?=0ABcc:?=`` in what it is given and
+    writes the line break into the head of the mail; a blank keeps it from seeing an encoded word."""
+    return visible(text, SUBJECT_CHARACTERS).replace("=?", "= ?")
 
 
 def _token(text: str) -> str:

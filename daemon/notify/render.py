@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
 
 from daemon.notify.channel import Message, Notice, Occasion
 from daemon.notify.data import DATA_VERSION, data_of, data_of_word
@@ -23,6 +24,7 @@ from rules.model import Language
 log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
+CODE_STYLE = "font-family:ui-monospace,Menlo,Consolas,'Liberation Mono',monospace;font-size:.92em"
 MAX_CHARACTERS = 256 * 1024
 """A longer text or HTML counts as a failed template."""
 
@@ -129,7 +131,7 @@ def render_self(
 
 @cache
 def _environment(templates: Path) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(templates),
         autoescape=lambda name: name is not None and ".html" in name,
         undefined=StrictUndefined,
@@ -137,6 +139,17 @@ def _environment(templates: Path) -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters["code"] = _code
+    return environment
+
+
+def _code(text: str) -> Markup:
+    """Text between backticks as HTML code, everything escaped."""
+    parts = str(escape(text)).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    spans = [f'<code style="{CODE_STYLE}">{part}</code>' if place % 2 else part for place, part in enumerate(parts)]
+    return Markup("".join(spans))  # noqa: S704  # escaped above
 
 
 def _laid_out(view: View, data: Mapping[str, Any], templates: Path) -> _Content:

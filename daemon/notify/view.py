@@ -204,8 +204,8 @@ def _sample(event: Event, say: Words, time_zone: str) -> SampleView:
 
 def _footer(alert: Alert, say: Words) -> Iterable[tuple[str, str]]:
     yield say("label", "alert"), alert.id
-    yield say("label", "explain"), f"wumu explain {quote(alert.rule_id)}"
-    yield say("label", "history"), f"wumu alerts {quote(alert.id)}"
+    yield say("label", "explain"), f"`wumu explain {quote(alert.rule_id)}`"
+    yield say("label", "history"), f"`wumu alerts {quote(alert.id)}`"
     yield say("label", "quiet"), say("label", "quiet_how", rule=alert.rule_id)
 
 
