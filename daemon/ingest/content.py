@@ -71,8 +71,7 @@ class Gzip:
 
     fixed = True
 
-    def __init__(self, descriptor: int, path: str) -> None:
-        self._path = path
+    def __init__(self, descriptor: int) -> None:
         self._raw = os.fdopen(descriptor, "rb")
         self._stream = gzip.GzipFile(fileobj=self._raw, mode="rb")
 
@@ -82,7 +81,7 @@ class Gzip:
             return self._stream.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise Unreadable(
-                f"{self._path} is not a complete gzip file ({error})",
+                f"it is not a complete gzip file ({error})",
                 hint="it is read once it is whole; if no program is writing it any more, restore it from a copy",
             ) from error
 
@@ -114,7 +113,7 @@ def open_content(path: str, inode: tuple[int, int]) -> Content | None:
     if not same:
         os.close(descriptor)
         return None
-    return Gzip(descriptor, path) if compressed else Plain(descriptor)
+    return Gzip(descriptor) if compressed else Plain(descriptor)
 
 
 def after_nuls(content: Content, offset: int) -> int | None:

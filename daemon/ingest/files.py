@@ -4,7 +4,7 @@ import logging
 import resource
 from collections.abc import Iterator
 
-from daemon.ingest.content import Content, after_nuls, open_content
+from daemon.ingest.content import Content, Plain, Unreadable, after_nuls, open_content
 from daemon.ingest.discover import Found
 from daemon.ingest.identity import HEAD_BYTES, Consumed, Head
 from daemon.ingest.source import Source
@@ -112,18 +112,13 @@ class Files:
         source = None
         try:
             start, begin = _beginning(content)
-            original = self._original(begin)
-            if original is None:
-                self._copies.discard(found.inode)
-                source = self._continued(found, content, start, begin)
-                if source is not None:
-                    source.size, source.modified_ns, source.changed_at = found.size, found.modified_ns, now_s
-            elif found.inode not in self._copies and len(begin) >= HEAD_BYTES:
-                self._copies.add(found.inode)
-                logger.info(
-                    "%s begins with the same %d bytes as %s: it is taken for a copy of it and not read twice",
-                    shown(found.path), HEAD_BYTES, shown(original.path),
-                )  # fmt: skip
+            original = self._original(begin, content.size())
+            if original is not None:
+                self._tell_copy(found, content, original, begin)
+                return None
+            source = self._continued(found, content, start, begin)
+            if source is not None:
+                source.size, source.modified_ns, source.changed_at = found.size, found.modified_ns, now_s
         finally:
             if source is None:
                 content.close()
@@ -156,11 +151,28 @@ class Files:
             return Source(found.path, content, Head(), 0)
         return Source(found.path, content, head, offset)
 
-    def _original(self, begin: bytes) -> Source | None:
+    def _tell_copy(self, found: Found, content: Content, original: Source, begin: bytes) -> None:
+        """Say that a file is taken for a copy. Raises Unreadable for one that only begins as another does: it can't be
+        told from a copy after a restart, so it can't be read."""
+        if len(begin) < HEAD_BYTES or found.inode in self._copies:
+            return
+        if not content.fixed and isinstance(original.content, Plain):
+            place = content.size() - HEAD_BYTES
+            if content.read_at(place, HEAD_BYTES) != original.content.read_at(place, HEAD_BYTES):
+                raise Unreadable(
+                    f"it begins with the same {HEAD_BYTES} bytes as {shown(original.path)} and goes on differently",
+                    hint="let every log file begin with a line of its own, for example one with the time",
+                )
+        self._copies.add(found.inode)
+        logger.info("%s is a copy of %s: it is not read twice", shown(found.path), shown(original.path))
+
+    def _original(self, begin: bytes, size: int) -> Source | None:
         """The source whose file begins like this one and is no shorter: while it lives, the other is a copy of it."""
         if not begin:
             return None
         for source in self:
+            if size > source.extent():
+                continue
             consumed = source.head.data
             if consumed.startswith(begin):
                 return source

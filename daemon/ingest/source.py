@@ -55,6 +55,7 @@ class Source:
     def __init__(self, path: str, content: Content, head: Head, offset: int) -> None:
         self.path = path
         self.content: Content | None = content
+        self.fixed = content.fixed
         self.head = head
         self.offset = offset
         self.size = 0
@@ -106,8 +107,7 @@ class Source:
 
     def lag_bytes(self) -> int:
         """Bytes written and not yet stored; 0 for a compressed file, whose length is not known."""
-        fixed = self.content is not None and self.content.fixed
-        return 0 if fixed else max(0, self.size - self.offset)
+        return 0 if self.fixed else max(0, self.size - self.offset)
 
     def close(self) -> None:
         if self.content is not None:
@@ -117,6 +117,10 @@ class Source:
     def content_size(self) -> int:
         """Bytes in the open file now; as many as last seen when it is closed."""
         return self.size if self.content is None else self.content.size()
+
+    def extent(self) -> int:
+        """How far the content is known to reach, bytes."""
+        return self.offset if self.fixed else max(self.offset, self.content_size())
 
     def _shrunk(self, content: Content) -> None:
         """The end of the file is gone, as after a power loss, but its beginning stands: go on where it ends now."""

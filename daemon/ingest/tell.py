@@ -21,11 +21,11 @@ _HINTS = {
 }
 
 
-def problem(path: str, error: OSError | WumuError) -> str:
-    """One line about a file or folder that can't be read."""
+def problem(error: OSError | WumuError) -> str:
+    """Why a file or folder can't be read and what to do, in one line."""
     if isinstance(error, OSError):
         hint = _HINTS.get(error.errno or 0, "")
-        return f"can't read {shown(path)}: {error.strerror}" + (f"; {hint}" if hint else "")
+        return f"{error.strerror}; {hint}" if hint else str(error.strerror)
     return sentence(error)
 
 
@@ -55,18 +55,17 @@ class Teller:
         """The paths that can't be read now: tell the new ones, and the ones that can be read again."""
         for path, text in problems.items():
             if self.problems.get(path) != text:
-                logger.warning("%s", text)
+                logger.warning("can't read %s: %s", shown(path), text)
         for path in self.problems.keys() - problems.keys():
-            logger.info("%s is no longer in the way", shown(path))
+            logger.info("%s can be read again, or is gone", shown(path))
         self.problems = problems
 
-    def troubled(self, error: WumuError) -> str:
+    def troubled(self, error: WumuError) -> None:
         """A fault that stops ingest as a whole: told when it begins or changes."""
         text = sentence(error)
         if text != self.trouble:
             logger.error("log files are not read on for now; nothing is lost while they stay where they are: %s", text)
         self.trouble = text
-        return text
 
     def recovered(self) -> None:
         """A pass went through to its end."""

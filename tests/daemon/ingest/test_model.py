@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from daemon.clock import ManualClock
 from daemon.errors import StoreUnavailable
 from daemon.ingest.quarantine import read_quarantine
-from daemon.ingest.tail import Ingest
+from daemon.ingest.ingest import Ingest
 from daemon.store.base import Appended, Batch
 from daemon.store.reference import ReferenceStore
 from rules.model import IngestConfig

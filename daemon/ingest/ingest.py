@@ -3,8 +3,7 @@
 import hashlib
 import logging
 import os
-import threading
-from collections.abc import Callable
+from collections import deque
 from itertools import accumulate
 from pathlib import Path
 
@@ -30,11 +29,11 @@ PASS_BYTES = 64 * 1024 * 1024
 """One pass ends after about this much, so that a backlog does not keep the caller from its other duties."""
 SUPERSEDED_IDLE_MS = 60_000
 """A rotated file that did not change for this long has no writer any more."""
-_LONGEST_WAIT_S = 30.0
+_LONGEST_PAUSE_S = 30.0
 
 
 class Ingest:
-    """Follows the files of `IngestConfig.paths` into a store. For one thread; ``counters`` may be read from any.
+    """Follows the files of `IngestConfig.paths` into a store. For one thread, but for ``counters``.
 
     Every complete line is stored once, or put into the quarantine once: its batch carries the place behind it, and the
     store keeps both or neither. While the store is down nothing is held in memory but the place.
@@ -52,7 +51,7 @@ class Ingest:
         superseded_idle_ms: int = SUPERSEDED_IDLE_MS,
         open_limit: int | None = None,
     ) -> None:
-        self.counters = IngestCounters()
+        self._counters = IngestCounters()
         self._config = config
         self._store = store
         self._quarantine = Quarantine(quarantine)
@@ -65,45 +64,35 @@ class Ingest:
         self._total = Tally()
         self._teller = Teller()
         self._put: set[LineKey] = set()
+        self._next: Inode | None = None
+        self._pause_s = self._retry_at_s = 0.0
 
     def poll(self) -> IngestReport:
-        """Read what is there, up to a limit. Foreseen faults end the pass early and stand in ``trouble``."""
+        """Read what is there, up to a limit. Foreseen faults end the pass early and stand in ``trouble``.
+
+        After such a fault the store is left alone for a while, twice as long each time, up to half a minute.
+        """
+        if self._clock.monotonic() < self._retry_at_s:
+            return self._report(Tally(), behind=False)
         tally = Tally()
-        files, behind, trouble = 0, False, None
+        files, behind = self._counters.files, False
         try:
             files, behind = self._pass(tally)
         except (StoreError, QuarantineError) as error:
-            trouble = self._teller.troubled(error)
+            self._teller.troubled(error)
+            self._pause_s = min(max(self._config.poll_ms / 1000, 2 * self._pause_s), _LONGEST_PAUSE_S)
+            self._retry_at_s = self._clock.monotonic() + self._pause_s
         else:
             self._teller.recovered()
             self._put.clear()
+            self._pause_s = 0.0
         self._total.add(tally)
         self._publish(files)
-        return IngestReport(
-            events=tally.events,
-            duplicates=tally.duplicates,
-            bytes=tally.bytes,
-            malformed=dict(tally.malformed),
-            notes=dict(tally.notes),
-            lag_bytes=self.counters.lag_bytes,
-            files=files,
-            behind=behind,
-            trouble=trouble,
-        )
+        return self._report(tally, behind=behind)
 
-    def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
-        """Poll until told to stop; ``beat`` is called after every pass.
-
-        With the store in trouble the pauses double from one poll to the next, up to half a minute.
-        """
-        poll_s = self._config.poll_ms / 1000
-        failures = 0
-        while not stop.is_set():
-            report = self.poll()
-            beat()
-            failures = failures + 1 if report.trouble else 0
-            if not report.behind:
-                self._clock.wait(min(poll_s * 2 ** min(failures, 16), max(poll_s, _LONGEST_WAIT_S)), stop)
+    def counters(self) -> IngestCounters:
+        """What was done since the start, as of the end of the last pass. May be asked from any thread."""
+        return self._counters
 
     def close(self) -> None:
         """Close every file. What has been stored is safe already."""
@@ -111,15 +100,33 @@ class Ingest:
             source.close()
         self._files = None
 
+    def _report(self, tally: Tally, *, behind: bool) -> IngestReport:
+        return IngestReport(
+            events=tally.events,
+            duplicates=tally.duplicates,
+            bytes=tally.bytes,
+            malformed=dict(tally.malformed),
+            notes=dict(tally.notes),
+            lag_bytes=self._counters.lag_bytes,
+            files=self._counters.files,
+            behind=behind,
+            trouble=self._teller.trouble,
+        )
+
     def _pass(self, tally: Tally) -> tuple[int, bool]:
         """Take turns, a block a file, until nothing is left or the limit is reached: files seen, whether more waits."""
         found = scan(self._config.paths)
         if self._files is None:
             self._files = self._begin(found.files)
-        problems = {path: problem(path, error) for path, error in found.problems.items()}
-        queue = self._files.order(found.files)
+        problems = {path: problem(error) for path, error in found.problems.items()}
+        order = self._files.order(found.files)
+        first = next((place for place, (inode, _) in enumerate(order) if inode == self._next), 0)
+        queue = deque(order[first:] + order[:first])
         while queue and tally.bytes < self._pass_bytes:
-            queue = [turn for turn in queue if self._turn(self._files, *turn, tally, problems)]
+            turn = queue.popleft()
+            if self._turn(self._files, *turn, tally, problems):
+                queue.append(turn)
+        self._next = queue[0][0] if queue else None
         self._teller.unreadable(problems)
         return len(found.files), bool(queue)
 
@@ -134,7 +141,7 @@ class Ingest:
                 try:
                     past = files.past(file)
                 except (OSError, Unreadable) as error:
-                    logger.warning("%s", problem(file.path, error))
+                    logger.warning("can't read %s: %s", shown(file.path), problem(error))
                     continue
                 if past is not None:
                     self._store.append(Batch((), (), past))
@@ -165,7 +172,7 @@ class Ingest:
             return found is not None
         except (OSError, Unreadable) as error:
             path = found.path if found is not None else source.path if source is not None else ""
-            problems[path] = problem(path, error)
+            problems[path] = problem(error)
             return False
         if block is not None:
             self._keep(files, source, block, tally)
@@ -232,7 +239,7 @@ class Ingest:
     def _publish(self, files: int) -> None:
         total = self._total
         sources = self._files
-        self.counters = IngestCounters(
+        self._counters = IngestCounters(
             events_total=total.events,
             duplicates_total=total.duplicates,
             bytes_total=total.bytes,

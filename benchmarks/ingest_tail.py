@@ -1,0 +1,106 @@
+"""From a log file to queryable in the embedded store, against DuckDB's own read_json load of the same file.
+
+    python -m benchmarks.ingest_tail --events 300000
+
+Both run in a process of their own, one after the other, `--rounds` times in turn; the best of each counts. The file
+lies in the page cache. Prints one JSON line; exit 1 when a bar is missed.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.events import DAY_MS, write
+from daemon.clock import SystemClock
+from daemon.ingest.ingest import Ingest
+from daemon.store.duckdb.store import DuckDBStore
+from rules.model import IngestConfig
+
+BAR_RATIO = 0.4
+BAR_RSS_MIB = 150
+EVENTS = 300_000
+
+
+def ours(log: Path, folder: Path) -> dict[str, float]:
+    """Tail the whole file into a fresh store."""
+    store = DuckDBStore(folder / "events.duckdb")
+    config = IngestConfig(paths=(str(log),))
+    ingest = Ingest(config, store, folder / "quarantine", SystemClock())
+    started = time.perf_counter()
+    events = 0
+    behind = True
+    while behind:
+        report = ingest.poll()
+        events, behind = events + report.events, report.behind
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    ingest.close()
+    store.close()
+    return {"events": events, "seconds": seconds, "rss_mib": peak}
+
+
+def theirs(log: Path, folder: Path) -> dict[str, float]:
+    """Load the whole file into a table by read_json."""
+    connection = duckdb.connect(str(folder / "theirs.duckdb"))
+    started = time.perf_counter()
+    connection.execute("CREATE TABLE events AS SELECT * FROM read_json(?, format = 'newline_delimited')", [str(log)])
+    seconds = time.perf_counter() - started
+    events = connection.execute("SELECT count(*) FROM events").fetchall()[0][0]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    connection.close()
+    return {"events": events, "seconds": seconds, "rss_mib": peak}
+
+
+def measure(events: int, rounds: int) -> dict[str, Any]:
+    """The best of each side; ``ratio`` is our rate over DuckDB's."""
+    with tempfile.TemporaryDirectory(prefix="wumu-bench-") as name:
+        folder = Path(name)
+        log = folder / "app.log"
+        with log.open("wb") as file:
+            size = write(file, events, start_ms=time.time_ns() // 1_000_000 - DAY_MS)
+        best: dict[str, dict[str, float]] = {}
+        for number in range(rounds):
+            for side in (ours, theirs):
+                place = folder / f"{side.__name__}-{number}"
+                place.mkdir()
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    result = pool.apply(side, (log, place))
+                if result["events"] != events:
+                    raise SystemExit(f"{side.__name__}: {result['events']} events of {events} arrived")
+                known = best.get(side.__name__)
+                best[side.__name__] = result if known is None or result["seconds"] < known["seconds"] else known
+    return {
+        "benchmark": "ingest_tail",
+        "events": events,
+        "bytes": size,
+        "cores": os.cpu_count(),
+        "events_per_s": round(events / best["ours"]["seconds"]),
+        "read_json_events_per_s": round(events / best["theirs"]["seconds"]),
+        "ratio": round(best["theirs"]["seconds"] / best["ours"]["seconds"], 3),
+        "bar_ratio": BAR_RATIO,
+        "rss_mib": round(best["ours"]["rss_mib"], 1),
+        "bar_rss_mib": BAR_RSS_MIB,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    result = measure(arguments.events, arguments.rounds)
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if result["ratio"] >= BAR_RATIO and result["rss_mib"] <= BAR_RSS_MIB else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
