@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast, get_args
 from pydantic.fields import FieldInfo
 
 from detectors.base import ConditionParameter, Detector, DetectorModel
-from detectors.condition import Condition
+from detectors.condition import Always, Condition
 from detectors.query import MINUTE_MS, AnyMeasure, Measure
 from recognizer.paths import visible
 from rules.condition_lint import check_condition
@@ -53,11 +53,9 @@ def read_rule(
     strangers = [key for key in raw if key not in common and key not in own]
     for key in strangers:
         report.unknown_key(key, sorted({*common, *own}), (*path, key))
-    parameters = _with_conditions({key: raw[key] for key in raw if key in own}, model, path, report)
-    if parameters is None:
-        return None
+    parameters, parsed = _with_conditions({key: raw[key] for key in raw if key in own}, model, path, report)
     detector = report.validated(model, parameters, path)
-    if layout is None or detector is None or strangers or not listed:
+    if layout is None or detector is None or strangers or not (listed and parsed):
         return None
     # a model of a registered kind keeps the protocol too: detectors.checks holds every kind to it
     judge = cast("Detector", detector)
@@ -83,10 +81,13 @@ def _model_of(
 
 def _with_conditions(
     raw: dict[str, Any], model: type[DetectorModel], path: Path, report: Report
-) -> dict[str, Any] | None:
-    """The parameters with KQL parsed to conditions; None when one can't be used."""
+) -> tuple[dict[str, Any], bool]:
+    """The parameters with KQL parsed to conditions, and whether all of it could be.
+
+    What could not is replaced, so that the other parameters are checked too.
+    """
     parsed = dict(raw)
-    failed = False
+    good = True
     for name, info in model.model_fields.items():
         key = info.alias or name
         if not _is_condition(info) or not isinstance(raw.get(key), str):
@@ -95,12 +96,12 @@ def _with_conditions(
             parsed[key] = parse(raw[key])
             check_condition(report, parsed[key], (*path, key), raw[key])
         except WhereError as error:
-            failed = True
+            parsed[key], good = Always(), False
             code = ProblemCode.UNKNOWN_FIELD if isinstance(error, UnknownFieldError) else ProblemCode.BAD_CONDITION
             report.add_inside(
                 code, error.message, (*path, key), position=error.position, width=error.width, hint=error.hint
             )
-    return None if failed else parsed
+    return parsed, good
 
 
 def _is_condition(info: FieldInfo) -> bool:

@@ -26,10 +26,12 @@ def check_condition(report: Report, condition: Condition, path: Path, text: str)
     """Report what can never match in the condition that the KQL ``text`` at ``path`` stands for."""
     field = never_true(condition)
     if field is not None:
-        report.add(
+        report.add_inside(
             ProblemCode.NEVER_TRUE,
             f"no event can match: {field} can't be all of this at once",
             path,
+            position=0,
+            width=max(len(text.rstrip()), 1),
             hint="and wants both sides to hold; did you mean or?",
         )
     for leaf in leaves_of(condition):

@@ -49,7 +49,7 @@ def _conjunction(parts: Sequence[Condition]) -> str | None:
         names = fields_of(part)
         if len(names) == 1:
             by_field.setdefault(next(iter(names)), []).append(part)
-        elif (inner := never_true(part) if isinstance(part, And | Or | Not) else None) is not None:
+        elif (inner := never_true(part) if isinstance(part, And | Or) else None) is not None:
             return inner
     return next((name for name, about in by_field.items() if _impossible(name, about)), None)
 
@@ -64,6 +64,8 @@ def _impossible(field: str, parts: Sequence[Condition]) -> bool:
         if any(isinstance(leaf, Wildcard | AnyCharacter) for leaf in leaves):
             return False
         named = [*_candidates(info.kind, leaves), None]
+    elif info.kind is Kind.INTEGER:
+        named = [value for value in named if value == int(value)]
     return not any(all(matches(part, {field: value}) for part in parts) for value in named)
 
 

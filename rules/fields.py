@@ -3,7 +3,7 @@
 import difflib
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -27,7 +27,8 @@ class FieldInfo:
     """``many`` says that the field is a list; a condition then asks whether any element matches."""
 
     kind: Kind
-    many: bool
+    many: bool = False
+    about: str = ""
 
 
 _KINDS: tuple[tuple[type[msgspec.inspect.Type], Kind], ...] = (
@@ -40,14 +41,16 @@ _KINDS: tuple[tuple[type[msgspec.inspect.Type], Kind], ...] = (
 
 def _info(annotation: msgspec.inspect.Type) -> FieldInfo | None:
     match annotation:
-        case msgspec.inspect.Metadata(type=inner):
-            return _info(inner)
+        case msgspec.inspect.Metadata(type=inner, extra_json_schema=extra):
+            found = _info(inner)
+            about = (extra or {}).get("description", "")
+            return replace(found, about=about) if found is not None and about else found
         case msgspec.inspect.UnionType(types=types):
             return next((found for found in map(_info, types) if found is not None), None)
         case msgspec.inspect.ListType(item_type=item):
             element = _info(item)
             return None if element is None else FieldInfo(element.kind, many=True)
-    return next((FieldInfo(kind, many=False) for known, kind in _KINDS if isinstance(annotation, known)), None)
+    return next((FieldInfo(kind) for known, kind in _KINDS if isinstance(annotation, known)), None)
 
 
 def _fields() -> dict[str, FieldInfo]:

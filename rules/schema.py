@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from detectors.condition import Condition
 from detectors.duration import format_duration
+from rules.fields import FIELDS
 from rules.kql import to_kql
 from rules.layout import FileLayout, IngestLayout, RuleLayout, TimersLayout
 from rules.load import Registry
@@ -118,6 +119,14 @@ def key_tables(schema: Mapping[str, Any]) -> str:
         "Kinds of store": [_kind_section(kind, {}) for kind in properties["store"]["oneOf"]],
     }
     return "\n\n".join(f"## {title}\n\n" + "\n\n".join(parts) for title, parts in sections.items()) + "\n"
+
+
+def field_table() -> str:
+    """Markdown: the fields of the event contract."""
+    rows = ["| field | holds | meaning |", "| --- | --- | --- |"]
+    for name, info in FIELDS.items():
+        rows.append(f"| `{name}` | {'list of ' if info.many else ''}{info.kind} | {info.about} |")
+    return "\n".join(rows) + "\n"
 
 
 def _kind_section(kind: Mapping[str, Any], common: Mapping[str, Any]) -> str:

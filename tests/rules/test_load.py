@@ -114,6 +114,7 @@ def test_problems_of_every_part_are_told_at_once_in_the_order_of_the_file() -> N
         (4, ProblemCode.UNKNOWN_KIND),
         (5, ProblemCode.WRONG_VALUE),
         (9, ProblemCode.UNKNOWN_FIELD),
+        (10, ProblemCode.WRONG_VALUE),
         (11, ProblemCode.UNKNOWN_FIELD),
         (13, ProblemCode.UNKNOWN_KIND),
         (14, ProblemCode.WRONG_VALUE),
