@@ -13,7 +13,7 @@ from recognizer.encode import as_text
 from recognizer.paths import clean, issue_names
 from recognizer.reasons import InputReason
 
-_BY_ERRNO: Final = {
+BY_ERRNO: Final = {
     errno.ENOENT: InputReason.FILE_MISSING,
     errno.ENOTDIR: InputReason.FILE_PARENT_NOT_DIRECTORY,
     errno.EACCES: InputReason.FILE_PERMISSION_DENIED,
@@ -21,6 +21,7 @@ _BY_ERRNO: Final = {
     errno.ELOOP: InputReason.FILE_SYMLINK_LOOP,
     errno.EISDIR: InputReason.FILE_IS_DIRECTORY,
     errno.ENXIO: InputReason.FILE_NOT_REGULAR,
+    errno.ENODEV: InputReason.FILE_NOT_REGULAR,
     errno.EILSEQ: InputReason.PATH_UNDECODABLE,
     errno.ENAMETOOLONG: InputReason.PATH_TOO_LONG,
     errno.EIO: InputReason.FILE_IO_ERROR,
@@ -94,8 +95,8 @@ def cleaned_fields(path: object) -> dict[str, Any]:
 def _of_error(error: object) -> InputReason | None:
     if (own := known_reason(getattr(error, "reason", None))) is not None:
         return own
-    if isinstance(error, OSError) and error.errno in _BY_ERRNO:
-        return _BY_ERRNO[error.errno]
+    if isinstance(error, OSError) and error.errno in BY_ERRNO:
+        return BY_ERRNO[error.errno]
     words = as_text(error).lower()
     return next((reason for word, reason in _BY_WORD if word in words), None)
 
@@ -110,7 +111,7 @@ def _of_file(path: object) -> InputReason | None:
     except OSError as fault:
         if fault.errno == errno.ENOENT and os.path.islink(path):  # noqa: PTH114  # bytes too
             return InputReason.FILE_SYMLINK_BROKEN
-        return _BY_ERRNO.get(fault.errno or 0, InputReason.FILE_IO_ERROR)
+        return BY_ERRNO.get(fault.errno or 0, InputReason.FILE_IO_ERROR)
     except ValueError:  # NUL, or text that the file system's encoding lacks: the path's own issues say so
         return None
     try:

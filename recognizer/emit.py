@@ -14,14 +14,23 @@ that can carries the count in ``dropped_before``. Threads, asyncio tasks and for
 from typing import Any, Final
 
 from recognizer.diagnose import diagnose
-from recognizer.emitter import configure, emitter, path_fields
+from recognizer.emitter import EMITTER, path_fields
 from recognizer.reasons import EventType
-from recognizer.recognition import Recognition, current, recognition
+from recognizer.recognition import BLOCK, Recognition, current, recognition
+from recognizer.sinks import Sink
 
 __all__ = ["Recognition", "configure", "current", "log_event", "recognition"]
 
 
 _INPUT_ERROR: Final = EventType.INPUT_ERROR.value
+
+
+def configure(sink: Sink | None, model_name: str | None = None, host: str | None = None) -> None:
+    """Say once, at start, where events go. ``sink=None`` switches them off; ``host`` is the machine's name by default.
+
+    The sink that was in use is closed; events lost before are counted in ``dropped_before`` of the first one written.
+    """
+    EMITTER.configure(sink, model_name, host)
 
 
 def log_event(event_type: str, /, **fields: Any) -> None:
@@ -30,18 +39,16 @@ def log_event(event_type: str, /, **fields: Any) -> None:
     An ``input_error`` without a known ``reason`` gets one, from its ``error`` (an exception or a text), from its
     ``file_path`` and from the disk.
     """
-    block = current()
-    out = emitter()
     try:
-        if block is not None:
+        if (block := BLOCK.get()) is not None:
             fields = {**block.carried, **fields}
         if event_type == _INPUT_ERROR:
             fields = _with_reason(fields)
-        out.emit(event_type, fields)
+        EMITTER.emit(event_type, fields)
     except RecursionError:
-        out.dropped += 1  # the service's stack is full: no room for another call
+        EMITTER.dropped += 1  # the service's stack is full: no room for another call
     except Exception as fault:  # noqa: BLE001 - nothing may reach the service: it is said and counted
-        out.lose(1, fault)
+        EMITTER.lose(1, fault)
 
 
 def _with_reason(fields: dict[str, Any]) -> dict[str, Any]:

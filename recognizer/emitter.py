@@ -7,7 +7,7 @@ import itertools
 import os
 import socket
 import threading
-import time
+from time import time_ns
 from typing import Any, Final
 
 from recognizer.encode import as_text, encode
@@ -16,6 +16,7 @@ from recognizer.paths import parent, visible
 from recognizer.sinks import Sink, say
 
 _RUN_BYTES: Final = 8
+_MAX_HEADS: Final = 64
 
 
 class _Unconfigured:
@@ -38,24 +39,39 @@ class _Unconfigured:
 
 
 class Emitter:
-    """Stamps events and hands their lines to a sink: one for the whole process, made by `configure`."""
+    """Stamps events and hands their lines to a sink; ``sink`` None switches it off."""
 
-    def __init__(self, sink: Sink | None, model_name: str | None = None, host: str | None = None) -> None:
-        self.sink = sink
+    def __init__(self) -> None:
         self.dropped = 0
-        self._host = host if host is not None else socket.gethostname()
-        self._model_name = model_name
         self._complaints: set[str] = set()
+        self.sink: Sink | None = _Unconfigured()
+        self._model_name: str | None = None
+        self._host = socket.gethostname()
         self._renew()
+
+    def configure(self, sink: Sink | None, model_name: str | None, host: str | None) -> None:
+        """Take another sink, and close the one before. Its losses are told by the first event that is written."""
+        before, self.sink = self.sink, sink
+        self._model_name = model_name
+        self._host = host if host is not None else socket.gethostname()
+        self._renew()
+        if before is not None and before is not sink:
+            before.close()
 
     def _renew(self) -> None:
         """A run id and a lock of this process alone: event_ids stay unique, and no lock is held by a lost thread."""
         self._lock = threading.RLock()
-        self._run = os.urandom(_RUN_BYTES).hex()
+        self._run = os.urandom(_RUN_BYTES).hex() + "-"
         self._next = itertools.count(1).__next__
-        self._common: dict[str, Any] = {"host": self._host, "pid": os.getpid(), "schema_version": SCHEMA_VERSION}
+        self._common: dict[str, Any] = {
+            "event_type": None,
+            "host": self._host,
+            "pid": os.getpid(),
+            "schema_version": SCHEMA_VERSION,
+        }
         if self._model_name is not None:
             self._common["model_name"] = self._model_name
+        self._heads: dict[str, bytes] = {}
 
     def after_fork(self) -> None:
         """Begin anew in a child process. What the parent had lost is the parent's to tell."""
@@ -65,7 +81,10 @@ class Emitter:
             self.sink.after_fork()
 
     def emit(self, event_type: str, fields: dict[str, Any]) -> None:
-        """Write one event; ``fields`` win over what is stamped. Never raises."""
+        """Write one event; ``fields`` become the emitter's own and win over what it stamps. Never raises.
+
+        This is the hot path: in one piece, because each call would cost as much as several of its lines.
+        """
         if self.sink is None:
             return
         dropped, fault = 0, None
@@ -73,17 +92,23 @@ class Emitter:
             if self.dropped:
                 with self._lock:
                     dropped, self.dropped = self.dropped, 0
-            event = {
-                "timestamp": time.time_ns() // 1_000_000,
-                "event_type": event_type,
-                "event_id": f"{self._run}-{self._next()}",
-                "dropped_before": dropped,
-                **self._common,
-                **fields,
-            }
-            if "file_path" in event and "file_dir" not in event:
-                event |= path_fields(event["file_path"])
-            if self.sink.write(encode(event)):
+            path = fields.get("file_path")
+            if path is not None and "file_dir" not in fields:
+                if type(path) is str and (cut := path.rfind("/")) > 0:
+                    fields["file_dir"] = path[:cut]
+                else:
+                    fields |= path_fields(path)
+            if "timestamp" not in fields:
+                fields["timestamp"] = time_ns() // 1_000_000
+            if "event_id" not in fields:
+                fields["event_id"] = f"{self._run}{self._next()}"
+            fields["dropped_before"] = dropped
+            if fields.keys().isdisjoint(self._common):
+                # What all events of a type have in common is encoded once.
+                line = (self._heads.get(event_type) or self._head(event_type)) + encode(fields)[1:]
+            else:
+                line = encode({**self._common, **fields, "event_type": event_type})
+            if self.sink.write(line):
                 return
         except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
             fault = caught
@@ -91,6 +116,12 @@ class Emitter:
             self.lose(dropped + 1, fault)
         except RecursionError:
             self.dropped += dropped + 1  # the service's stack is full: no room even for taking a lock
+
+    def _head(self, event_type: str) -> bytes:
+        head = encode({**self._common, "event_type": event_type})[: -len(b"}\n")] + b","
+        if len(self._heads) < _MAX_HEADS:
+            self._heads[event_type] = head
+        return head
 
     def lose(self, count: int, fault: Exception | None = None) -> None:
         """Count events that could not be written; each kind of fault of ours or of a sink is said once."""
@@ -110,28 +141,7 @@ def path_fields(path: object) -> dict[str, Any]:
     return {"file_path": path, "file_dir": parent(path)}
 
 
-_emitter = Emitter(_Unconfigured())
+EMITTER: Final = Emitter()
+"""The one of this process."""
 
-
-def configure(sink: Sink | None, model_name: str | None = None, host: str | None = None) -> None:
-    """Say once, at start, where events go. ``sink=None`` switches them off; ``host`` is the machine's name by default.
-
-    The sink that was in use is closed; events lost before are told by the first one that is written.
-    """
-    global _emitter
-    before, _emitter = _emitter, Emitter(sink, model_name, host)
-    _emitter.dropped = before.dropped
-    if before.sink is not None and before.sink is not sink:
-        before.sink.close()
-
-
-def emitter() -> Emitter:
-    """The emitter in use."""
-    return _emitter
-
-
-def _after_fork() -> None:
-    _emitter.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=EMITTER.after_fork)

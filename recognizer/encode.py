@@ -1,7 +1,7 @@
 """Any Python value to one line of strictly valid JSON. Standard library only; orjson is used where it is installed.
 
 Values that JSON does not know become the nearest thing it knows, by these rules: NaN and Infinity are null, bytes are
-text with ``\\xff`` for what is no UTF-8, half surrogate pairs and NUL are shown as ``‹U+D800›``, integers beyond 64
+text with ``\\xff`` for what is no UTF-8, half surrogate pairs are shown as ``‹U+D800›``, integers beyond 64
 bits are text, arrays are lists, enums their values, paths text, sets lists, dataclasses objects, exceptions
 ``Type: message``, cycles and deep nests a short text, everything else its ``str()``. What is too long is cut and named
 in ``truncated_fields``.
@@ -33,7 +33,7 @@ MAX_WRITTEN_BYTES: Final = 64 * 1024
 """Beyond this a line loses its largest fields: it goes out in one write, which should be a short one."""
 MAX_TRUNCATED_NAMES: Final = 64
 _LONGEST_INTEGER_BITS: Final = 1024
-_UNSTORABLE: Final = re.compile(r"[\0\ud800-\udfff]")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 
 class _Plain:
@@ -65,8 +65,8 @@ class _Plain:
         if len(value) > MAX_STRING_CHARACTERS:
             self.cut = True
             value = value[:MAX_STRING_CHARACTERS]
-        if _UNSTORABLE.search(value):
-            value = _UNSTORABLE.sub(lambda match: visible(match[0]), value)[:MAX_STRING_CHARACTERS]
+        if _SURROGATE.search(value):
+            value = _SURROGATE.sub(lambda match: visible(match[0]), value)[:MAX_STRING_CHARACTERS]
         return value
 
     def _long_integer(self, value: int) -> str:
@@ -195,19 +195,17 @@ def _make_encoder() -> Callable[[dict[str, Any]], bytes]:
             raise TypeError("cut: the careful way names the field")
         return result
 
-    # Integers beyond 53 bits, text with half surrogates and keys that are no text raise here and go the careful way;
+    # Integers beyond 64 bits, text with half surrogates and keys that are no text raise here and go the careful way;
     # types that orjson does not know are made plain one by one.
-    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_STRICT_INTEGER
+    options = orjson.OPT_APPEND_NEWLINE
 
     def encode_fast(event: dict[str, Any]) -> bytes:
         try:
             line = dumps(event, default, options)
         except (TypeError, RecursionError):
             return _careful(event)
-        # No text in a short line can be over its limit; a NUL is rare enough to be looked for afterwards.
-        if len(line) > MAX_STRING_CHARACTERS or b"\\u0000" in line:
-            return _careful(event)
-        return line
+        # no text in a short line can be over its limit
+        return line if len(line) <= MAX_STRING_CHARACTERS else _careful(event)
 
     return encode_fast
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
 from recognizer.diagnose import diagnose, of_content
-from recognizer.emitter import emitter, path_fields
+from recognizer.emitter import EMITTER, path_fields
 from recognizer.encode import as_text
 from recognizer.paths import issue_names
 from recognizer.reasons import EventType, InputReason
@@ -29,7 +29,7 @@ def _harmless(method: _Method) -> _Method:
         try:
             method(self, *args, **kwargs)
         except Exception as fault:  # noqa: BLE001 - the caller's objects ran (a shape, a mean): they may raise anything
-            emitter().lose(1, fault)
+            EMITTER.lose(1, fault)
 
     return cast("_Method", guarded)
 
@@ -53,8 +53,8 @@ class Recognition:
         self._mark = time.perf_counter()
 
     def __enter__(self) -> Self:
-        self._outer = _current.get()
-        _current.set(self)
+        self._outer = BLOCK.get()
+        BLOCK.set(self)
         self._mark = time.perf_counter()
         self.input_start()
         return self
@@ -65,7 +65,7 @@ class Recognition:
         if fault is not None:
             self._left_by(fault)
         # not reset(token): a generator may be closed in another context than it was entered in, where that raises
-        _current.set(self._outer)
+        BLOCK.set(self._outer)
 
     def _left_by(self, fault: BaseException) -> None:
         """Tell of an exception that leaves the block, unless the block has told already how the picture ended."""
@@ -82,7 +82,7 @@ class Recognition:
         now = time.perf_counter()
         timing = {} if event_type is EventType.INPUT_START else {"duration_ms": round((now - self._mark) * 1_000, 3)}
         self._mark = now
-        emitter().emit(event_type.value, {**self.carried, **timing, **derived, **given})
+        EMITTER.emit(event_type.value, {**self.carried, **timing, **derived, **given})
 
     @_harmless
     def input_start(self, **fields: Any) -> None:
@@ -161,12 +161,13 @@ class Recognition:
         self._tell(EventType.BUSINESS_OUTPUT, derived, fields)
 
 
-_current: ContextVar[Recognition | None] = ContextVar("wumu_recognition", default=None)
+BLOCK: ContextVar[Recognition | None] = ContextVar("wumu_recognition", default=None)
+"""The innermost `recognition` block of this task or thread."""
 
 
 def current() -> Recognition | None:
-    """The innermost `recognition` block of this task or thread."""
-    return _current.get()
+    """The `recognition` block that this task or thread is in, if any."""
+    return BLOCK.get()
 
 
 def recognition(file_path: object, model_name: str | None = None, request_id: str | None = None) -> Recognition:

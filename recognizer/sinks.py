@@ -18,7 +18,6 @@ from typing import Any, Final, Protocol
 
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _LOOK_SECONDS: Final = 0.5
-_ROTATION_RETRY_SECONDS: Final = 60.0
 _FILE_MODE: Final = 0o640
 _STDERR: Final = 2
 
@@ -79,52 +78,55 @@ class _Descriptor:
         self._torn = False
         self._failures = 0
         self._retry_at = 0.0
+        self._steady_until = 0.0
 
     def after_fork(self) -> None:
         self._lock = threading.RLock()
 
     def close(self) -> None:
+        """Let go of the file. Lines that come later are lost and counted."""
         with self._lock:
             self._closed = True
-            self._release()
-
-    def _release(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with contextlib.suppress(OSError):  # closed under us: what had to happen has happened
-                os.close(fd)
+            self._steady_until = 0.0
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                with contextlib.suppress(OSError):  # closed under us: what had to happen has happened
+                    os.close(fd)
 
     def _put(self, line: bytes, now: float) -> bool:
         """Write one line in one call; a torn one is closed off first, so that it spoils no other."""
-        if self._failures and now < self._retry_at:
-            return False
         data = b"\n" + line if self._torn else line
         try:
             written = os.write(self._fd, data)
         except OSError as fault:
-            if fault.errno == errno.EBADF:
-                self._fd = -1  # the service closed it under us (daemonising does): it is no longer ours to close
             self._failed(fault, now)
             return False
         if written < len(data):
-            # after a torn line a single byte is the newline that closes it off
-            self._torn = written != 1 if self._torn else written > 0
-            self._failed(OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes were taken"), now)
+            self._short(written, now)
             return False
         self._torn = False
         if self._failures:
-            self._recovered()
+            self._failures = 0
+            say(f"events are written again: {self._name}")
         return True
 
+    def _short(self, written: int, now: float) -> None:
+        # after a torn line a single byte is the newline that closes it off
+        self._torn = written != 1 if self._torn else written > 0
+        self._failed(OSError(errno.ENOSPC, "only a part of a line was taken: no space left"), now)
+
     def _failed(self, fault: OSError, now: float) -> None:
+        if fault.errno == errno.EBADF:
+            self._fd = -1  # the service closed it under us (daemonising does): it is no longer ours to close
         if not self._failures:
             say(f"events are lost (and counted): {self._name}: {fault.strerror or fault}; trying again on its own")
+        self._steady_until = 0.0
         self._retry_at = now + _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
         self._failures += 1
 
-    def _recovered(self) -> None:
-        self._failures = 0
-        say(f"events are written again: {self._name}")
+    def _resting(self, now: float) -> bool:
+        """Whether it is no use to try: closed for good, or too soon after a failure."""
+        return self._closed or (self._failures > 0 and now < self._retry_at)
 
 
 class StdoutSink(_Descriptor):
@@ -139,8 +141,9 @@ class StdoutSink(_Descriptor):
         self._fd = os.dup(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
 
     def write(self, line: bytes) -> bool:
+        now = time.monotonic()
         with self._lock:
-            return not self._closed and self._fd >= 0 and self._put(line, time.monotonic())
+            return not self._resting(now) and self._fd >= 0 and self._put(line, now)
 
 
 class FileSink(_Descriptor):
@@ -160,61 +163,87 @@ class FileSink(_Descriptor):
             raise ValueError(f"max_bytes must be 0 or more and keep at least 1, not {max_bytes} and {keep}")
         self._path = Path(os.fspath(path)).absolute()
         super().__init__(str(self._path))
-        self._max_bytes = max_bytes
+        self._max_bytes = max_bytes or sys.maxsize
         self._keep = keep
         self._identity = (0, 0)
         self._size = 0
-        self._look_at = 0.0
-        self._rotate_at = 0.0
+        self._rotate_beyond = self._max_bytes
 
     def write(self, line: bytes) -> bool:
-        with self._lock:
-            now = time.monotonic()
-            if now >= self._look_at and not self._closed:
-                self._look(now)
-            if self._fd < 0 or not self._put(line, now):
-                return False
-            self._size += len(line)
-            if self._size >= self._max_bytes > 0 and now >= self._rotate_at:
-                self._rotate(now)
-            return True
-
-    def _look(self, now: float) -> None:
-        """Open the file, or see whether the open one is still the one at its path, and how far others filled it."""
-        if self._failures and now < self._retry_at:
-            return
+        now = time.monotonic()
+        if now >= self._steady_until:
+            with self._lock:
+                return self._write_looking(line, now)
+        # The usual case takes no lock: an appending write is whole by itself, and the number of the descriptor stays
+        # the same when the file behind it is changed.
         try:
-            if self._fd >= 0 and not self._is_current():
-                self._release()
-            if self._fd < 0:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._open()
+            written = os.write(self._fd, line)
+        except OSError as fault:
+            with self._lock:
+                self._failed(fault, now)
+            return False
+        if written != len(line):
+            with self._lock:
+                self._short(written, now)
+            return False
+        self._size += written
+        if self._size >= self._rotate_beyond:
+            with self._lock:
+                self._rotate()
+        return True
+
+    def _write_looking(self, line: bytes, now: float) -> bool:
+        """See to the file first: twice a second, and as long as something is wrong with it."""
+        if self._resting(now):
+            return False
+        try:
+            self._look()
         except OSError as fault:
             self._failed(fault, now)
-        else:
-            self._look_at = now + _LOOK_SECONDS
-
-    def _is_current(self) -> bool:
-        try:
-            mine, there = os.fstat(self._fd), self._path.stat()
-        except FileNotFoundError:
             return False
-        if _identity(mine) != self._identity:
-            self._fd = -1  # the service closed it and opened something else under its number
+        if not self._put(line, now):
             return False
-        self._size = there.st_size
-        return _identity(there) == self._identity
+        self._steady_until = now + _LOOK_SECONDS
+        self._size += len(line)
+        if self._size >= self._rotate_beyond:
+            self._rotate()
+        return True
 
-    def _open(self) -> None:
+    def _look(self) -> None:
+        """Open the file, unless the open one is still the one at its path."""
+        if self._fd >= 0 and self._is_current():
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
         fd = os.open(self._path, flags, _FILE_MODE)
         status = os.fstat(fd)
+        if self._fd >= 0:
+            fd_before, fd = fd, os.dup2(fd, self._fd, inheritable=False)
+            os.close(fd_before)
         self._fd, self._identity, self._size = fd, _identity(status), status.st_size
+        self._rotate_beyond = self._max_bytes
         # Another writer may have died, or run out of space, in the middle of its last line.
         self._torn = status.st_size > 0 and os.pread(fd, 1, status.st_size - 1) not in {b"\n", b""}
 
-    def _rotate(self, now: float) -> None:
+    def _is_current(self) -> bool:
+        """Whether the open file is the one at the path; takes note how far other processes have filled it."""
+        try:
+            mine = _identity(os.fstat(self._fd))
+        except OSError:
+            mine = None
+        if mine != self._identity:
+            self._fd = -1  # the service closed it, perhaps opened something else under its number: not ours any more
+            return False
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        self._size = there.st_size
+        return _identity(there) == mine
+
+    def _rotate(self) -> None:
         """Rename under a lock file: of several processes one does it, the others find the new file."""
+        self._steady_until = 0.0
         try:
             lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
             try:
@@ -225,14 +254,11 @@ class FileSink(_Descriptor):
             finally:
                 os.close(lock)
         except (BlockingIOError, FileNotFoundError):
-            # another process is at it: the next look finds the new file
-            self._look_at = now
+            return  # another process is at it: the next write looks for the new file
         except OSError as fault:
             # The events are safe in the file that has grown too long; only its rotation must wait.
             say(f"cannot rotate {self._name}: {fault.strerror or fault}; writing on into the same file")
-            self._rotate_at = now + _ROTATION_RETRY_SECONDS
-        else:
-            self._look(now)
+            self._rotate_beyond = self._size + self._max_bytes
 
     def _shift(self) -> None:
         names = [self._path, *(Path(f"{self._path}.{n}") for n in range(1, self._keep + 1))]
