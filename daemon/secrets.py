@@ -87,7 +87,7 @@ def _read_private(path: Path, place: str) -> str:
             f"the secret in {place} can't be read: {reason}",
             hint="check that it exists and that the daemon may read it",
         ) from error
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise ConfigError(f"the secret in {place} is not a regular file", hint="point to the file itself")
@@ -96,7 +96,9 @@ def _read_private(path: Path, place: str) -> str:
                 f"the secret in {place} is open to every user of this machine (mode {stat.S_IMODE(mode):04o})",
                 hint=f"chmod 600 {path} and change the secret if others may have read it",
             )
-        content = stream.read(MAX_SECRET_BYTES + 1)
+        content = os.read(descriptor, MAX_SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_SECRET_BYTES:
         raise ConfigError(
             f"the secret in {place} is longer than {MAX_SECRET_BYTES} bytes", hint="is it the right file?"

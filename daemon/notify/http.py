@@ -63,6 +63,8 @@ def post(
                 stream=True,
                 verify=str(ca_file) if ca_file else True,
             ) as response:
+                if deadline.expired:  # a head that was cut off by the deadline reads like a whole one
+                    raise TimeoutError
                 said = "" if response.ok else shown_reply(_beginning(response), secrets)
                 return Answer(response.status_code, response.headers.get("Retry-After"), said)
         except (requests.RequestException, OSError) as error:

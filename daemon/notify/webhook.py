@@ -146,7 +146,8 @@ def _secret_header(name: str, source: SecretSource) -> str:
 def _key_bytes(source: SecretSource, secret: str) -> bytes:
     """The signing key. Strict, because the library's decoder drops what is no base64 and signs with the rest."""
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_") + "==", validate=True)
+        text = secret.removeprefix("whsec_")
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) < SMALLEST_KEY_BYTES:

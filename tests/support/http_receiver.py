@@ -101,7 +101,7 @@ def http_receiver(*replies: Reply, tls: ssl.SSLContext | None = None, host: str 
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     receiver.url = f"{'https' if tls else 'http'}://{host}:{server.server_port}/hook"
-    with _running(server.serve_forever):
+    with _running(lambda: server.serve_forever(poll_interval=0.01)):
         try:
             yield receiver
         finally:
