@@ -40,7 +40,7 @@ def prepare(cursor: Any) -> None:
     cursor.execute(
         "CREATE TABLE IF NOT EXISTS checkpoints (identity VARCHAR PRIMARY KEY, path VARCHAR, position BIGINT)"
     )
-    cursor.execute("CREATE TABLE IF NOT EXISTS layout (version BIGINT)")
+    cursor.execute("CREATE TABLE IF NOT EXISTS layout (version BIGINT, folded BIGINT)")
     _check_version(cursor)
     present = dict(
         cursor.execute(
@@ -61,7 +61,7 @@ def prepare(cursor: Any) -> None:
 def _check_version(cursor: Any) -> None:
     row = cursor.execute("SELECT max(version) FROM layout").fetchone()
     if row[0] is None:
-        cursor.execute("INSERT INTO layout VALUES (?)", [LAYOUT_VERSION])
+        cursor.execute("INSERT INTO layout VALUES (?, 0)", [LAYOUT_VERSION])
     elif row[0] > LAYOUT_VERSION:
         raise StoreError(
             f"the event file was written by a newer version of wumu (layout {row[0]}, this one knows {LAYOUT_VERSION})",

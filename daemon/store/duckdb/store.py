@@ -13,11 +13,11 @@ from daemon.errors import StoreError
 from daemon.store.base import Appended, Ask, Batch, Checkpoint, Sample, StoreHealth
 from daemon.store.contract import check_ask, check_sample
 from daemon.store.duckdb import decode, schema
-from daemon.store.duckdb.append import append
 from daemon.store.duckdb.compile import compile_ask, compile_sample
 from daemon.store.duckdb.condition import Sql
 from daemon.store.duckdb.faults import BROKEN, explained
 from daemon.store.duckdb.parameters import DuckDBParameters
+from daemon.store.duckdb.writer import Writer
 from detectors.frame import Frame
 from recognizer.events import Event
 
@@ -39,14 +39,15 @@ class DuckDBStore:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._closed = False
         self._opening = threading.Lock()
-        self._writing = threading.Lock()
+        self._writer = Writer(path, self._cursor)
 
     def append(self, batch: Batch) -> Appended:
-        with self._writing, self._cursor() as cursor:
-            return append(cursor, batch)
+        """Returns when the batch is safe. Lines that no table can hold come to light later, when the journal is folded:
+        they are told as refused by the append after that."""
+        return self._writer.append(batch)
 
     def checkpoints(self) -> Mapping[str, Checkpoint]:
-        with self._cursor() as cursor:
+        with self._snapshot() as cursor:
             rows = cursor.execute("SELECT identity, path, position FROM checkpoints").fetchall()
         return {row[0]: Checkpoint(*row) for row in rows}
 
@@ -70,7 +71,7 @@ class DuckDBStore:
         )
 
     def expire(self, before_ms: int) -> int:
-        with self._writing, self._cursor() as cursor:
+        with self._writer.settled(), self._cursor() as cursor:
             (count,) = cursor.execute("DELETE FROM events WHERE timestamp < ?", [before_ms]).fetchall()[0]
             if count:
                 # gives the space of the deleted events back
@@ -79,7 +80,7 @@ class DuckDBStore:
 
     def health(self) -> StoreHealth:
         try:
-            with self._cursor() as cursor:
+            with self._snapshot() as cursor:
                 count, newest_ms = cursor.execute("SELECT count(*), max(timestamp) FROM events").fetchall()[0]
         except StoreError as error:
             return StoreHealth(ok=False, detail=f"{error} ({error.hint})" if error.hint else str(error))
@@ -91,7 +92,8 @@ class DuckDBStore:
         )
 
     def close(self) -> None:
-        with self._writing, self._opening:
+        self._writer.close()
+        with self._opening:
             self._closed = True
             if self._connection is not None:
                 self._connection.close()
@@ -113,7 +115,9 @@ class DuckDBStore:
 
     @contextmanager
     def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor whose reads all see the same state."""
+        """A cursor whose reads all see the same state: everything that was appended."""
+        with self._writer.settled():
+            pass
         with self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             yield cursor

@@ -1,0 +1,151 @@
+"""Batches on their way into the database: safe on disk at once, folded into the table many at a time.
+
+DuckDB compresses and writes whole groups of 122,880 rows; fed with a few thousand events at a time it writes each of
+them several times over. So a batch goes to a journal first: its lines, then a trailer with its checkpoint. A batch
+without its trailer was never accepted. The database knows the generation of the last journal that was folded into
+it, so each is folded once, whenever the process dies.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from daemon.errors import StoreUnavailable
+from daemon.store.base import Checkpoint
+from recognizer.events import Event
+
+FULL_EVENTS = 122_880
+"""DuckDB's row group."""
+FULL_BYTES = 64 * 1024 * 1024
+
+_TRAILER = b'{"#batch":'
+_INFIX = ".journal-"
+
+
+def journal_line(event: Event, line: bytes) -> bytes:
+    """The event as one line whose keys are the table's columns: its own, unless it has fields of unknown name.
+
+    Those become one text: DuckDB would round their large numbers. Raises ValueError, TypeError or RecursionError
+    where the event holds what JSON has no word for.
+    """
+    if not event.extra:
+        return line
+    known = msgspec.json.encode(msgspec.structs.replace(event, extra={}))
+    text = msgspec.json.encode(msgspec.json.encode(event.extra).decode())
+    return known[:-1] + b',"extra":' + text + b"}"
+
+
+class Journal:
+    """A file of batches of one ``generation``; without ``database`` it lies in memory, without a name.
+
+    events        how many it holds
+    longest_line  bytes
+    checkpoints   the newest of each source, by identity
+    """
+
+    def __init__(self, database: Path | None, generation: int) -> None:
+        self.generation = generation
+        self.events = 0
+        self.longest_line = 0
+        self.checkpoints: dict[str, Checkpoint] = {}
+        self._size = 0
+        self._file = database.with_name(f"{database.name}{_INFIX}{generation}") if database is not None else None
+        try:
+            self._descriptor = _opened(self._file)
+        except OSError as error:
+            raise _unwritable(str(self._file), error) from error
+
+    @property
+    def path(self) -> str:
+        """Where DuckDB can read it."""
+        return str(self._file) if self._file is not None else f"/proc/self/fd/{self._descriptor}"
+
+    @property
+    def is_full(self) -> bool:
+        return self.events >= FULL_EVENTS or self._size >= FULL_BYTES
+
+    def append(self, lines: Sequence[bytes], checkpoint: Checkpoint | None) -> None:
+        """Accepts a batch: it survives whatever happens to the process. Raises StoreUnavailable, and accepts nothing,
+        when it can't be written."""
+        data = b"\n".join([*lines, msgspec.json.encode({"#batch": checkpoint}), b""])
+        try:
+            _write(self._descriptor, data, self._size)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # the next batch begins at the same place anyway
+                os.ftruncate(self._descriptor, self._size)
+            raise _unwritable(self.path, error) from error
+        self._note(len(data), lines, checkpoint)
+
+    def recover(self) -> None:
+        """Takes up what an earlier process left: every accepted batch; one that was cut short is cut off."""
+        size = 0
+        lines: list[bytes] = []
+        for line in self.lines():
+            size += len(line)
+            if is_trailer(line) and line.endswith(b"}\n"):
+                checkpoint = msgspec.json.decode(line, type=dict[str, Checkpoint | None])["#batch"]
+                self._note(size, lines, checkpoint)
+                size, lines = 0, []
+            else:
+                lines.append(line)
+        os.ftruncate(self._descriptor, self._size)
+
+    def lines(self) -> Iterator[bytes]:
+        """What was written, trailers included."""
+        with Path(self.path).open("rb") as file:
+            yield from file
+
+    def close(self, *, keep: bool) -> None:
+        """Lets it go; ``keep`` leaves the file to the next process."""
+        if self._file is not None and not keep:
+            self._file.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def _note(self, size: int, lines: Sequence[bytes], checkpoint: Checkpoint | None) -> None:
+        self._size += size
+        self.events += len(lines)
+        self.longest_line = max(self.longest_line, max(map(len, lines), default=0))
+        if checkpoint is not None:
+            self.checkpoints[checkpoint.identity] = checkpoint
+
+
+def is_trailer(line: bytes) -> bool:
+    """Whether the line of a journal ends a batch instead of being an event."""
+    return line.startswith(_TRAILER)
+
+
+def leftovers(database: Path | None) -> list[int]:
+    """The generations of the journals that an earlier process left beside its database, oldest first."""
+    if database is None:
+        return []
+    names = (path.name.removeprefix(database.name + _INFIX) for path in database.parent.glob("*" + _INFIX + "*"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def _opened(file: Path | None) -> int:
+    if file is None:
+        return os.memfd_create("wumu-journal", os.MFD_CLOEXEC)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # so that the file's name, too, survives a power cut
+    finally:
+        os.close(folder)
+    return descriptor
+
+
+def _write(descriptor: int, data: bytes, offset: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
+    os.fdatasync(descriptor)
+
+
+def _unwritable(path: str, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"{path} can't be written: {error.strerror}", hint="free disk space or correct the folder's permissions"
+    )

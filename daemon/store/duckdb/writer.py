@@ -1,0 +1,179 @@
+"""The writing side of the embedded store: batches to a journal, full journals to the tables in the background."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import duckdb
+
+from daemon.errors import StoreError
+from daemon.store.base import Appended, Batch
+from daemon.store.contract import refused
+from daemon.store.duckdb.fold import fold, folded_generation, known_ids
+from daemon.store.duckdb.journal import Journal, journal_line, leftovers
+from recognizer.events import Event, Malformed
+
+logger = logging.getLogger(__name__)
+
+OpenCursor = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
+class Writer:
+    """Takes batches and folds them. Every method may be called from any thread; one call at a time gets in.
+
+    While a full journal is folded in the background the next one takes batches. A fold that failed (a full disk) is
+    tried again by the next call, which fails as long as it does.
+    """
+
+    def __init__(self, database: Path | None, cursor: OpenCursor) -> None:
+        self._database = database
+        self._cursor = cursor
+        self._lock = threading.RLock()
+        self._folder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fold")
+        self._recovered = False
+        self._generation = 0
+        self._open: Journal | None = None
+        self._full: Journal | None = None
+        self._folding: Future[list[Malformed]] | None = None
+        self._open_ids: set[str] = set()
+        self._full_ids: set[str] = set()
+        self._span_ms: tuple[int, int] | None = None
+        self._refused: list[Malformed] = []
+
+    def append(self, batch: Batch) -> Appended:
+        """Accepts a batch: when this returns it survives a crash."""
+        with self._lock:
+            self._recover()
+            if self._open is not None and self._open.is_full:
+                self._rotate()
+            events, lines, malformed = self._fresh(batch)
+            if lines or batch.checkpoint is not None:
+                self._accept(events, lines, batch)
+            reported, self._refused = self._refused, []
+            duplicates = len(batch.events) - len(lines) - len(malformed)
+            return Appended(len(lines), duplicates, (*malformed, *reported))
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Folds what is in the journals: every accepted event can be asked for. Nothing is written within the block."""
+        with self._lock:
+            self._recover()
+            self._finish()
+            if self._open is not None:
+                self._full, self._full_ids = self._open, self._open_ids
+                self._open, self._open_ids = None, set()
+                self._finish()
+            yield
+
+    def close(self) -> None:
+        """Folds what it can; what it can't stays in its file for the next process."""
+        with self._lock:
+            try:
+                if self._recovered:
+                    with self.settled():
+                        pass
+            except StoreError as error:
+                logger.warning("%s; %s", error, "the newest events stay in their journal until the next start")
+            self._folder.shutdown(wait=True)
+            for journal in (self._full, self._open):
+                if journal is not None:
+                    journal.close(keep=True)
+            self._full = self._open = None
+
+    def _recover(self) -> None:
+        """Once: folds what an earlier process left behind."""
+        if self._recovered:
+            return
+        with self._cursor() as cursor:
+            self._generation = folded_generation(cursor)
+            for generation in leftovers(self._database):
+                self._take_up(cursor, Journal(self._database, generation))
+            self._span_ms = _span_ms(cursor)
+        self._recovered = True
+
+    def _take_up(self, cursor: duckdb.DuckDBPyConnection, journal: Journal) -> None:
+        done = False
+        try:
+            journal.recover()
+            self._refused += fold(cursor, journal)
+            done = True
+        finally:
+            journal.close(keep=not done)
+        self._generation = max(self._generation, journal.generation)
+
+    def _fresh(self, batch: Batch) -> tuple[list[Event], list[bytes], list[Malformed]]:
+        """The batch's events that are not there yet, their lines, and what can't be written as JSON."""
+        known = self._known(batch)
+        events: list[Event] = []
+        lines: list[bytes] = []
+        malformed: list[Malformed] = []
+        for event, line in zip(batch.events, batch.lines, strict=True):
+            if event.event_id in known:
+                continue
+            try:
+                lines.append(journal_line(event, line))
+            except (ValueError, TypeError, RecursionError) as error:
+                malformed.append(refused(line, f"the event can't be written as JSON: {error}"))
+                continue
+            events.append(event)
+            if event.event_id is not None:
+                known.add(event.event_id)
+        return events, lines, malformed
+
+    def _known(self, batch: Batch) -> set[str]:
+        """The event_ids of the batch that are in a journal or in the table."""
+        ids = {event.event_id for event in batch.events if event.event_id is not None}
+        known = (ids & self._open_ids) | (ids & self._full_ids)
+        if self._span_ms is None:
+            return known
+        oldest_ms, newest_ms = self._span_ms
+        within = [event for event in batch.events if oldest_ms <= event.timestamp <= newest_ms]
+        suspects = [event.event_id for event in within if event.event_id is not None and event.event_id not in known]
+        if suspects:
+            times = [event.timestamp for event in within]
+            with self._cursor() as cursor:
+                known |= known_ids(cursor, suspects, (min(times), max(times)))
+        return known
+
+    def _accept(self, events: list[Event], lines: list[bytes], batch: Batch) -> None:
+        if self._open is None:
+            self._generation += 1
+            self._open = Journal(self._database, self._generation)
+        self._open.append(lines, batch.checkpoint)
+        self._open_ids.update(event.event_id for event in events if event.event_id is not None)
+        if self._open.is_full and self._full is None:
+            self._rotate()
+
+    def _rotate(self) -> None:
+        """Begins to fold the journal that takes batches; the next batch gets a new one."""
+        self._finish()
+        self._full, self._full_ids = self._open, self._open_ids
+        self._open, self._open_ids = None, set()
+        if self._full is not None:
+            self._folding = self._folder.submit(self._fold, self._full)
+
+    def _finish(self) -> None:
+        """Waits for the fold in progress; folds here what has not been folded."""
+        if self._full is None:
+            return
+        folding, self._folding = self._folding, None
+        self._refused += folding.result() if folding is not None else self._fold(self._full)
+        self._full.close(keep=False)
+        self._full, self._full_ids = None, set()
+
+    def _fold(self, journal: Journal) -> list[Malformed]:
+        with self._cursor() as cursor:
+            bad = fold(cursor, journal)
+            self._span_ms = _span_ms(cursor)
+        if bad:
+            logger.error("%d lines can't be stored, the first: %s", len(bad), bad[0].detail)
+        return bad
+
+
+def _span_ms(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
+    """The times of the oldest and the newest event in the table."""
+    (span,) = cursor.execute("SELECT min(timestamp), max(timestamp) FROM events").fetchall()
+    return None if span[0] is None else span
