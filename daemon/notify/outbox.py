@@ -275,7 +275,7 @@ class Sender:
         if failure is None:
             self._rows.delivered(row.id, now_ms, "accepted by the receiver")
             self._tally.delivered += 1
-        elif not failure.retryable or now_ms - (row.first_try_ms or now_ms) >= GIVE_UP_MS:
+        elif not failure.retryable or (row.first_try_ms is not None and now_ms - row.first_try_ms >= GIVE_UP_MS):
             self._bury(row, failure)
         else:
             next_ms = now_ms + round(self._delay_s(row, row.attempts, failure, LONGEST_DELAY_S) * 1_000)
