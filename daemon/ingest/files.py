@@ -85,8 +85,8 @@ class Files:
             source.close()
 
     def rest(self, source: Source) -> None:
-        """Nothing to read for now: give the descriptor back where they are scarce."""
-        if source.content is not None and (source.ended or self.open_count() > self._open_limit):
+        """After its turn: give the descriptor back for good, or until the next turn where there are too few for all."""
+        if source.content is not None and (source.ended or len(self._sources) > self._open_limit):
             source.close()
 
     def past(self, found: Found) -> Checkpoint | None:

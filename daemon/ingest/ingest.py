@@ -176,6 +176,7 @@ class Ingest:
             return False
         if block is not None:
             self._keep(files, source, block, tally)
+            files.rest(source)
             return True
         if over and source.waiting:
             source.ended = True

@@ -1,7 +1,6 @@
 """The store or the quarantine fails: nothing is lost, nothing is told twice, and memory holds no line."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from daemon.store.base import Appended, Batch
 from daemon.store.reference import ReferenceStore
 from recognizer.events import Malformed, MalformedReason
 from rules.model import IngestConfig
-from tests.support.logs import Log
+from tests.support.logs import NOW_MS, Log
 from tests.support.tailing import Tailing, names
 
 
@@ -25,8 +24,10 @@ class Moody(ReferenceStore):
         super().__init__()
         self.mood: StoreError | None = None
         self.refuse = b"unheard of"
+        self.asked = 0
 
     def append(self, batch: Batch) -> Appended:
+        self.asked += 1
         if self.mood is not None:
             raise self.mood
         kept = [(event, line) for event, line in zip(batch.events, batch.lines, strict=True) if self.refuse not in line]
@@ -147,47 +148,35 @@ def test_nothing_is_read_past_a_malformed_line_that_cannot_be_kept(tailing: Tail
     assert len(tailing.quarantined()) == 1
 
 
-class Waits(ManualClock):
-    """Notes how long each pause is, and stops after the given number of them."""
-
-    def __init__(self, pauses: int) -> None:
-        super().__init__(1_760_000_000_000)
-        self.pauses_s: list[float] = []
-        self._pauses = pauses
-
-    def wait(self, seconds: float, stop: threading.Event) -> bool:
-        self.pauses_s.append(seconds)
-        if len(self.pauses_s) == self._pauses:
-            stop.set()
-        return super().wait(seconds, stop)
-
-
-def run(folder: Path, store: Moody, pauses: int) -> tuple[list[float], int]:
-    """Run the loop; its pauses, and how often it said that it is alive."""
-    clock = Waits(pauses)
-    beats = []
-    ingest = Ingest(IngestConfig(paths=(str(folder / "*.log"),)), store, folder / "quarantine", clock, pass_bytes=1)
-    ingest.run(threading.Event(), beat=lambda: beats.append(clock.now_ms()))
-    ingest.close()
-    return clock.pauses_s, len(beats)
-
-
-def test_the_pauses_grow_while_the_store_is_down_up_to_half_a_minute(tmp_path: Path, store: Moody) -> None:
+def test_a_store_in_trouble_is_left_alone_for_longer_and_longer(tailing: Tailing, store: Moody) -> None:
+    tailing.ingest.poll()
     store.mood = StoreUnavailable("away")
-    pauses_s, beats = run(tmp_path, store, 8)
-    assert pauses_s == [2, 4, 8, 16, 30, 30, 30, 30]
-    assert beats == 8
+    asked_at_s = []
+    log = tailing.log()
+    log.write(log.own())
+    for second in range(100):
+        before = store.asked
+        assert tailing.ingest.poll().trouble == "away"
+        if store.asked > before:
+            asked_at_s.append(second)
+        tailing.clock.advance_ms(1_000)
+    assert asked_at_s == [0, 1, 3, 7, 15, 31, 61, 91]
+    store.mood = None
+    tailing.drain()
+    assert tailing.stored() == names(log)
 
 
-def test_a_backlog_is_read_without_a_pause(tmp_path: Path, store: Moody) -> None:
+def test_a_pass_ends_after_its_share_and_takes_turns(tmp_path: Path, store: Moody) -> None:
     logs = [Log(tmp_path / f"{number}.log") for number in range(5)]
     for log in logs:
         log.write(log.own())
         log.close()
-    pauses_s, beats = run(tmp_path, store, 1)
-    assert pauses_s == [1]
-    assert beats > 5
-    assert store.health().events == 5
+    config = IngestConfig(paths=(str(tmp_path / "*.log"),))
+    ingest = Ingest(config, store, tmp_path / "quarantine", ManualClock(NOW_MS), pass_bytes=1)
+    reports = [ingest.poll() for _ in range(6)]
+    ingest.close()
+    assert [report.events for report in reports] == [1, 1, 1, 1, 1, 0]
+    assert [report.behind for report in reports] == [True] * 5 + [False]
 
 
 def test_the_order_of_wall_time_does_not_matter(tailing: Tailing) -> None:

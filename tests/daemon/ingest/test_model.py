@@ -10,14 +10,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from daemon.clock import ManualClock
 from daemon.errors import StoreUnavailable
-from daemon.ingest.quarantine import read_quarantine
 from daemon.ingest.ingest import Ingest
+from daemon.ingest.quarantine import read_quarantine
 from daemon.store.base import Appended, Batch
 from daemon.store.reference import ReferenceStore
 from rules.model import IngestConfig
 from tests.support.logs import NOW_MS, Log
+from tests.support.tailing import PAUSE_MS
 
 BANNER = b"=== service started ==="
+RESTED_MS = 1_000 * PAUSE_MS
 KINDS = st.lists(st.sampled_from(["own", "foreign", "malformed"]), min_size=1, max_size=8)
 
 
@@ -60,9 +62,9 @@ class Tailing(RuleBasedStateMachine):
         self.ingest.poll()
 
     def start(self) -> None:
-        self.ingest = Ingest(
-            self.config, self.store, self.folder / "quarantine", self.clock, batch_lines=3, open_limit=3
-        )
+        quarantine = self.folder / "quarantine"
+        limits = {"batch_lines": 3, "open_limit": 3, "superseded_idle_ms": RESTED_MS}
+        self.ingest = Ingest(self.config, self.store, quarantine, self.clock, **limits)
 
     @rule(which=st.integers(0, 1), kinds=KINDS)
     def write(self, which: int, kinds: list[str]) -> None:
@@ -109,6 +111,7 @@ class Tailing(RuleBasedStateMachine):
 
     @rule()
     def poll(self) -> None:
+        self.clock.advance_ms(PAUSE_MS)
         self.ingest.poll()
 
     @rule(after=st.booleans())
@@ -125,8 +128,8 @@ class Tailing(RuleBasedStateMachine):
 
     @precondition(lambda self: not any(log.partial for log in self.logs))
     @rule()
-    def a_minute_passes(self) -> None:
-        self.clock.advance_ms(61_000)
+    def long_time_passes(self) -> None:
+        self.clock.advance_ms(RESTED_MS)
 
     def teardown(self) -> None:
         if not hasattr(self, "ingest"):
@@ -146,7 +149,7 @@ class Tailing(RuleBasedStateMachine):
         for _ in range(4):
             while self.ingest.poll().behind:
                 pass
-            self.clock.advance_ms(61_000)
+            self.clock.advance_ms(RESTED_MS)
         lines = [line for log in self.logs for line in log.complete]
         misfits = Counter(line for line in lines if line.startswith(b"not JSON"))
         wanted = Counter(line.split(b'"request_id":"')[1].split(b'"')[0].decode() for line in lines if line[:1] == b"{")
