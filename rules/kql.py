@@ -3,7 +3,9 @@
 import unicodedata
 
 from detectors.condition import Always, And, AnyCharacter, Compare, Condition, Exists, Not, Op, Or, Scalar, Wildcard
+from rules.fields import FIELDS, NUMERIC, Kind
 
+_NOTHING = "not *"
 _KEYWORDS = frozenset({"and", "or", "not"})
 _SPECIAL = frozenset('\\():<>"{}')
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp", "Zs"})
@@ -22,13 +24,15 @@ def to_kql(condition: Condition) -> str:
         case And(parts):
             return " and ".join(_grouped(part) for part in parts) or "*"
         case Or(parts):
-            return " or ".join(_grouped(part) for part in parts) or "not *"
+            return " or ".join(map(_grouped, _well_typed(parts))) or _NOTHING
         case Not(part):
             return f"not {_grouped(part)}"
         case Exists(field):
             return f"{field}: *"
         case Wildcard(field, pattern):
             return f"{field}: {_pattern(pattern)}"
+        case Compare() if _mistyped(condition):
+            return _NOTHING
         case Compare(field, Op.EQ, value):
             return f"{field}: {_scalar(value)}"
         case Compare(field, op, value):
@@ -38,9 +42,31 @@ def to_kql(condition: Condition) -> str:
             return f"{field}: [any of {', '.join(spans)}]"
 
 
+def _mistyped(part: Condition) -> bool:
+    """Whether a field is compared with a value of another type, which matches nothing and has no form in KQL.
+
+    Conditions made of a series' key hold such comparisons: a key tells every value as text (see detectors.keys).
+    """
+    if not isinstance(part, Compare) or part.field not in FIELDS:
+        return False
+    kind = FIELDS[part.field].kind
+    if isinstance(part.value, bool):
+        return kind is not Kind.BOOLEAN
+    return kind is not Kind.TEXT if isinstance(part.value, str) else kind not in NUMERIC
+
+
+def _well_typed(parts: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    return tuple(part for part in parts if not _mistyped(part))
+
+
 def _grouped(part: Condition) -> str:
-    text = to_kql(part)
-    return f"({text})" if isinstance(part, And | Or) else text
+    """The part as an operand: in parentheses where it joins several others."""
+    if isinstance(part, And | Or):
+        members = part.parts if isinstance(part, And) else _well_typed(part.parts)
+        if len(members) == 1:
+            return _grouped(members[0])
+        return f"({to_kql(part)})" if members else to_kql(part)
+    return to_kql(part)
 
 
 def _scalar(value: Scalar) -> str:

@@ -12,7 +12,7 @@ from rules.contradiction import never_true
 from rules.load import load_file
 from rules.problems import ProblemCode, Weight
 from rules.where import parse
-from tests.support.rules import CORPUS, loaded
+from tests.support.rules import CORPUS, FIXED, loaded
 
 EXPECTED: dict[str, list[tuple[str, int, int]]] = {
     "alias_bomb": [("too_large", 4, 29)],
@@ -218,7 +218,7 @@ _EVENTS = st.fixed_dictionaries(
 
 
 @given(_WHERE, st.lists(_EVENTS, min_size=5, max_size=5))
-@settings(max_examples=300)
+@settings(FIXED, max_examples=300)
 def test_no_event_matches_what_is_called_a_contradiction(text: str, events: list[dict[str, object]]) -> None:
     condition = parse(text)
     if never_true(condition) is not None:

@@ -14,7 +14,7 @@ from rules.load import load_bytes, load_file
 from rules.model import SUSPECT_FIELDS, IngestConfig, Language, Policy, Severity
 from rules.problems import ProblemCode
 from rules.yaml_read import MAX_BYTES, read
-from tests.support.rules import CORPUS, config_of, loaded
+from tests.support.rules import CORPUS, FIXED, config_of, loaded
 
 ONE_RULE = "version: 1\nrules:\n  - id: a\n    kind: count\n    at_least: 3\n"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -194,6 +194,7 @@ def test_scalars_mean_what_yaml_1_2_says(scalar: str, value: object) -> None:
 @example(b'a: "\\UFFFFFFFF"')
 @example(b"a: .inf\nb: .nan")
 @example(b"\xef\xbb\xbf")
+@settings(FIXED)
 def test_any_bytes_are_a_configuration_or_problems(data: bytes) -> None:
     result = load_bytes(data, "f", registry())
     assert result.config is not None or result.problems
@@ -238,7 +239,7 @@ _MORE = [
 
 
 @given(st.lists(st.sampled_from(_WORDS + _MORE), max_size=30).map("".join))
-@settings(max_examples=300)
+@settings(FIXED, max_examples=300)
 def test_any_yaml_like_text_is_a_configuration_or_problems(text: str) -> None:
     result = loaded(text)
     assert result.config is not None or result.problems
@@ -253,7 +254,7 @@ _VALUES = st.sampled_from(
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(FIXED, max_examples=300)
 def test_any_value_under_any_key_is_taken_or_refused_with_a_place(data: st.DataObject) -> None:
     """No value makes a detector, a channel or a store raise anything that is not a problem of the file."""
     known = registry()

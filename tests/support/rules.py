@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+from hypothesis import settings
+
 from daemon.plugins import registry
 from rules.load import Loaded, load
 from rules.model import Config
+
+FIXED = settings(derandomize=True, deadline=None)
+"""The same examples at every run, and no example is too slow for a busy machine."""
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 
