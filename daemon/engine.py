@@ -128,5 +128,7 @@ class Engine:
             LOG.info("%d old events or indices went, as retention says", gone)
 
     def close(self, wait_s: float) -> None:
-        """Let the attempts under way end, and record them."""
+        """Let the attempts under way end, and record them; close the logs."""
         self._sender.close(wait_s)
+        if self._ingest is not None:
+            self._ingest.close()

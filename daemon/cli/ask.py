@@ -36,7 +36,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """A duration such as 5m, 24h, 7d; the value is in milliseconds."""
 
     name = "duration"

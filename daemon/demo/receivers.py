@@ -1,6 +1,7 @@
 """What the demo's daemon sends to: a real SMTP server and a real HTTP server on this machine."""
 
 import json
+import socket
 import threading
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -16,14 +17,10 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
-
-    @property
-    def port(self) -> int:
-        """Where it listens: the system chose a free port."""
-        port: int = self._controller.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-        return port
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's name
         self.mails.append(message_from_bytes(envelope.original_content or b"", EmailMessage, policy=policy.default))

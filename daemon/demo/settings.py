@@ -20,7 +20,7 @@ def write_settings(
     """Write the configuration. ``statistical`` are further parameters of the kinds it names."""
     yaml = YAML()
     settings = yaml.load(shipped("alerts.yaml"))
-    settings["ingest"] = {"paths": [str(log)], "poll": "200ms"}
+    settings["ingest"] = {"paths": [str(log)], "poll": "1s"}
     settings["tick"] = "1s"
     settings["channels"] = {
         "mail": {

@@ -1,0 +1,141 @@
+"""From decisions to messages: fetches what a message shows, picks the remedies, renders for each channel."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from daemon.errors import StoreError
+from daemon.notify.channel import Message, Notice, Occasion
+from daemon.notify.decide import Telling
+from daemon.notify.render import Rendered, render, render_self
+from daemon.store.base import Ask, EventStore, Sample
+from daemon.watch import Word
+from detectors.condition import all_of
+from detectors.finding import Finding
+from detectors.keys import key_condition
+from detectors.suspects import Suspect, find_suspects, suspect_asks
+from recognizer.events import Event
+from rules.model import Config, Language, Rule
+from rules.remedy import choose
+
+LOG = logging.getLogger("wumu.announce")
+SAMPLES = 20
+"""Bad events fetched for a message; the remedy is chosen from them, the message shows a few."""
+LATE_MS = 120_000
+"""An alert that fired this long ago, event time, is told as late: the daemon was down, or the store was."""
+MAX_ENRICHED = 50
+"""Alerts of one turn for which samples and suspects are fetched; a storm beyond that is told without them."""
+
+
+class Announcer:
+    """Makes the messages of a turn. Whatever the store says or fails to say, every telling becomes its messages."""
+
+    def __init__(self, config: Config, store: EventStore) -> None:
+        self._config = config
+        self._store = store
+
+    def messages(self, tellings: Sequence[tuple[Rule, Telling]], now_ms: int) -> tuple[tuple[str, Message], ...]:
+        """Channel name and message, for every telling and every channel of its rule."""
+        heard = [(rule, telling) for rule, telling in tellings if rule.notify]
+        findings = [_shown_finding(telling) for _, telling in heard[:MAX_ENRICHED]]
+        samples = self._samples(findings)
+        suspects = self._suspects([rule for rule, _ in heard[:MAX_ENRICHED]], findings)
+        made = []
+        for place, (rule, telling) in enumerate(heard):
+            events = samples[place] if place < len(samples) else ()
+            fired_ms = telling.alert.fired_at_ms or now_ms
+            notice = Notice(
+                alert=telling.alert,
+                rule=rule,
+                occasion=telling.occasion,
+                decided_at_ms=now_ms,
+                samples=events,
+                suspects=suspects[place] if place < len(suspects) else (),
+                remedies={language: choose(_shown_finding(telling), events, language, exists) for language in Language},
+                told=telling.sequence,
+                late=telling.occasion is Occasion.FIRING and now_ms - fired_ms > LATE_MS,
+            )
+            for channel in rule.notify:
+                rendered = render(
+                    notice,
+                    channel=channel,
+                    language=self._language(channel),
+                    sequence=telling.sequence,
+                    time_zone=self._config.time_zone,
+                )
+                made.append((channel, _plain_said(rendered)))
+        return tuple(made)
+
+    def about_us(self, word: Word, now_ms: int) -> tuple[tuple[str, Message], ...]:
+        """The message about wumu itself for every channel but the one that it is about."""
+        return tuple(
+            (
+                channel,
+                _plain_said(
+                    render_self(
+                        word,
+                        channel=channel,
+                        language=self._language(channel),
+                        now_ms=now_ms,
+                        time_zone=self._config.time_zone,
+                    )
+                ),
+            )
+            for channel in self._config.channels
+            if channel != word.name
+        )
+
+    def _language(self, channel: str) -> Language:
+        chosen: Language | None = getattr(self._config.channels[channel].parameters, "language", None)
+        return chosen or self._config.language
+
+    def _samples(self, findings: Sequence[Finding]) -> Sequence[tuple[Event, ...]]:
+        wanted = [
+            Sample(all_of(finding.evidence.bad, key_condition(finding.key)), finding.evidence.interval, SAMPLES)
+            for finding in findings
+        ]
+        try:
+            return self._store.sample(wanted) if wanted else ()
+        except StoreError as fault:
+            LOG.warning("an alert is told without examples: %s", fault)
+            return ()
+
+    def _suspects(self, rules: Sequence[Rule], findings: Sequence[Finding]) -> Sequence[tuple[Suspect, ...]]:
+        """Two aggregations a field and finding, all in one round trip."""
+        asks = [
+            [Ask(query, interval, interval.start_ms) for query, interval in suspect_asks(finding, rule.suspects)]
+            for rule, finding in zip(rules, findings, strict=True)
+        ]
+        flat = [ask for group in asks for ask in group]
+        try:
+            frames = iter(self._store.ask(flat) if flat else ())
+        except StoreError as fault:
+            LOG.warning("an alert is told without suspects: %s", fault)
+            return ()
+        return [
+            find_suspects(finding, rule.suspects, [next(frames) for _ in group])
+            for rule, finding, group in zip(rules, findings, asks, strict=True)
+        ]
+
+
+def exists(path: str) -> bool | None:
+    """Whether a file is there; None where it can't be told: a path of another machine, a folder out of sight."""
+    file = Path(path)
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False if file.parent.is_dir() else None
+    except (OSError, ValueError):
+        return None
+    return True
+
+
+def _shown_finding(telling: Telling) -> Finding:
+    """A message about an end shows how bad it was."""
+    return telling.alert.peak if telling.occasion is Occasion.RESOLVED else telling.alert.finding
+
+
+def _plain_said(rendered: Rendered) -> Message:
+    if rendered.failure is not None:
+        LOG.error("message %s is told in plain words: %s", rendered.message.id, rendered.failure)
+    return rendered.message
