@@ -1,0 +1,92 @@
+"""What the statistical kinds share: parameters about learning, and the walk over fresh buckets."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Literal, Self, TypeVar
+
+import msgspec
+from pydantic import Field, model_validator
+
+from detectors.base import DetectorModel
+from detectors.duration import format_duration
+from detectors.evidence import in_order
+from detectors.finding import Detection, Finding, Memory
+from detectors.frame import Frame, Key, Series
+from detectors.memory import recall, remember
+from detectors.parameters import Span
+from detectors.query import MINUTE_MS, Query
+
+SETTLE_MS = 10_000
+"""How long the events of a closed bucket are waited for. What comes later teaches nothing."""
+
+MOST_BUCKETS = 1_500
+"""The longest history: what fits in 100 KB of memory per key."""
+
+_LEAST_BUCKETS = 10
+
+
+class LearnedState(msgspec.Struct, frozen=True, kw_only=True):
+    """The head of every memory: a digest of the query it was learned with, and up to where it was judged."""
+
+    version: Literal[1]
+    query: str
+    judged_ms: int
+
+
+State = TypeVar("State", bound=LearnedState)
+Judge = Callable[[Frame, Series, State], tuple[State, list[Finding]]]
+"""Judges the fresh buckets of one series, given what is remembered of it."""
+
+
+class Learning(DetectorModel):
+    """Parameters of a kind that learns by itself what is usual."""
+
+    bucket: Span = Field(default=MINUTE_MS, description="the events of this long are judged together")
+    min_history: Span = Field(default=3_600_000, description="nothing is said before this much was learned")
+    history: Span = Field(default=21_600_000, description="how much of the past says what is usual")
+    adapt_after: Span = Field(default=21_600_000, description="a change that lasts this long becomes the new usual")
+
+    @model_validator(mode="after")
+    def _history_fits(self) -> Self:
+        if self.min_history < _LEAST_BUCKETS * self.bucket:
+            least = format_duration(_LEAST_BUCKETS * self.bucket)
+            raise ValueError(f"'min_history' must be at least {_LEAST_BUCKETS} buckets, {least}")
+        if self.history < self.min_history:
+            raise ValueError("'history' must be at least as long as 'min_history', or it would never speak")
+        if self.history > MOST_BUCKETS * self.bucket:
+            most = format_duration(MOST_BUCKETS * self.bucket)
+            raise ValueError(
+                f"'history' may be {MOST_BUCKETS:,} buckets at most, {most}; a longer 'bucket' allows more"
+            )
+        if self.adapt_after < self.min_history:
+            raise ValueError("'adapt_after' must be at least as long as 'min_history': the new usual must be learned")
+        return self
+
+    def learn(
+        self, query: Query, frame: Frame, memory: Mapping[Key, Memory], layout: type[State], judge: Judge[State]
+    ) -> Detection:
+        """Judge every series of a complete frame; a key that sends nothing keeps its memory for ``history``.
+
+        A memory of another layout, or learned with another query, is a fresh start.
+        """
+        if not frame.complete:
+            return Detection((), memory)
+        name = _digest(query)
+        recalled = ((key, recall(old, layout)) for key, old in memory.items())
+        states = {key: state for key, state in recalled if state is not None and self._fits(state, name, frame)}
+        kept = {key: memory[key] for key in states}
+        findings: list[Finding] = []
+        for series in frame.series:
+            fresh = layout(version=1, query=name, judged_ms=frame.interval.start_ms)
+            state, found = judge(frame, series, states.get(series.key, fresh))
+            findings.extend(found)
+            kept[series.key] = remember(state)
+        return Detection(in_order(findings), kept)
+
+    def _fits(self, state: LearnedState, name: str, frame: Frame) -> bool:
+        age_ms = frame.interval.end_ms - state.judged_ms
+        return state.query == name and 0 <= age_ms < self.history
+
+
+def _digest(query: Query) -> str:
+    return hashlib.blake2s(repr(query).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
