@@ -110,6 +110,9 @@ def _is_condition(info: FieldInfo) -> bool:
 
 
 def _rule(layout: RuleLayout, detector: Detector, defaults: TimersLayout) -> Rule:
+    every_ms = layout.every if layout.every is not None else _every_ms(detector)
+    # an alert whose condition lasts must not resolve between two evaluations
+    keep_ms = max(KEEP_FIRING_FOR_MS, 2 * every_ms)
     return Rule(
         id=layout.id,
         detector=detector,
@@ -117,10 +120,10 @@ def _rule(layout: RuleLayout, detector: Detector, defaults: TimersLayout) -> Rul
         severity=_first(layout.severity, defaults.severity, Severity.WARNING),
         policy=Policy(
             for_ms=_first(layout.for_, defaults.for_, 0),
-            keep_firing_for_ms=_first(layout.keep_firing_for, defaults.keep_firing_for, KEEP_FIRING_FOR_MS),
-            repeat_every_ms=_first(layout.repeat_every, defaults.repeat_every, REPEAT_EVERY_MS),
+            keep_firing_for_ms=_first(layout.keep_firing_for, defaults.keep_firing_for, keep_ms),
+            repeat_every_ms=_first(layout.repeat_every, defaults.repeat_every, max(REPEAT_EVERY_MS, every_ms)),
         ),
-        every_ms=layout.every if layout.every is not None else _every_ms(detector),
+        every_ms=every_ms,
         notify=_first(layout.notify, defaults.notify, ()),
         runbook=layout.runbook,
         suspects=layout.suspects,

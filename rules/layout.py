@@ -43,7 +43,9 @@ class TimersLayout(Layout):
         default=None, alias="for", description="a finding must last this long before the alert fires; 0s unless given"
     )
     keep_firing_for: DurationMs | None = Field(
-        default=None, description="an alert resolves once no finding came for this long; 5m unless given"
+        default=None,
+        description="an alert resolves once no finding came for this long; 5m unless given, "
+        "two evaluations where they are longer",
     )
     repeat_every: DurationMs | None = Field(
         default=None, description="a firing alert is told again after this long, 0: never; 4h unless given"

@@ -97,6 +97,14 @@ def test_a_rule_is_evaluated_as_often_as_it_can_say_something_new(rule: str, eve
     assert config_of(f"version: 1\nrules:\n  - id: a\n    {rule}\n").rules[0].every_ms == every_ms
 
 
+def test_an_alert_of_a_rule_that_is_seldom_evaluated_lives_until_the_next_time() -> None:
+    seldom = config_of(ONE_RULE + "    every: 6h\n")
+    assert seldom.rules[0].policy == Policy(keep_firing_for_ms=12 * HOUR, repeat_every_ms=6 * HOUR)
+    assert ProblemCode.TIMER_TOO_SHORT not in {
+        problem.code for problem in loaded(ONE_RULE + "    every: 6h\n").problems
+    }
+
+
 def test_problems_of_every_part_are_told_at_once_in_the_order_of_the_file() -> None:
     result = loaded(
         "version: 2\n"

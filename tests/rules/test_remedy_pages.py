@@ -89,7 +89,7 @@ def test_the_structure_is_read() -> None:
         ("## Cause", "## Why", "headings"),
         ("{{path}}", "{{paht}}", "unknown placeholders"),
         ("# T\n", "", "not of the form"),
-        ("## Verify", "Verify", "not of the form"),
+        ("## Verify", "Verify", "headings"),
     ],
 )
 def test_a_page_that_departs_is_refused(old: str, new: str, says: str) -> None:
