@@ -5,13 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from detectors.condition import And, AnyCharacter, Condition, Exists, Not, all_of, equals
+from detectors.condition import And, AnyCharacter, Condition, Exists, all_of
 from detectors.finding import Finding, Reason
-from detectors.frame import Key
+from detectors.keys import key_condition
 from recognizer.events import Event
 from recognizer.paths import clean, inspect, visible
 from recognizer.reasons import EventType, InputReason
-from rules.fields import FIELDS, NUMERIC, Kind
 from rules.kql import to_kql
 from rules.model import Language
 from rules.path_facts import path_facts
@@ -143,7 +142,7 @@ def _argument(name: str, value: str) -> str:
 
 def _where(finding: Finding) -> str | None:
     """KQL for the bad events, or None where KQL has no words for them."""
-    condition = all_of(_without_characters(finding.evidence.bad), *_key_conditions(finding.key))
+    condition = all_of(_without_characters(finding.evidence.bad), key_condition(finding.key))
     text = to_kql(condition)
     return None if text == "*" or len(text) > COMMAND_LIMIT // 2 else text
 
@@ -157,18 +156,3 @@ def _without_characters(condition: Condition) -> Condition:
             return all_of(*map(_without_characters, parts))
         case _:
             return condition
-
-
-def _key_conditions(key: Key) -> tuple[Condition, ...]:
-    return tuple(Not(Exists(field)) if value is None else equals(field, _typed(field, value)) for field, value in key)
-
-
-def _typed(field: str, value: str) -> str | int | float | bool:
-    """A key's value as the field's own type: keys carry numbers and booleans as text."""
-    kind = FIELDS[field].kind if field in FIELDS else Kind.TEXT
-    if kind is Kind.BOOLEAN:
-        return value == "true"
-    if kind in NUMERIC:
-        number = float(value)
-        return int(number) if number.is_integer() else number
-    return value
