@@ -17,7 +17,7 @@ from daemon.errors import StoreUnavailable
 from daemon.store.base import Batch
 from daemon.store.contract import refused
 from daemon.store.elastic.backoff import Backoff
-from daemon.store.elastic.client import Answer, Client, Fault
+from daemon.store.elastic.client import Answer, Client, Fault, told
 from daemon.store.elastic.searches import index_name
 from daemon.store.elastic.settings import ElasticSettings
 from daemon.store.elastic.verdicts import Verdict, judge, way_out
@@ -60,7 +60,7 @@ class _ItemError(msgspec.Struct):
 
     def text(self) -> str:
         cause = f": {self.caused_by.text()}" if self.caused_by is not None else ""
-        return f"{self.reason or self.type}{cause}"
+        return told(f"{self.reason or self.type}{cause}")
 
 
 class _ItemAnswer(msgspec.Struct):

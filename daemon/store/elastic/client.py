@@ -7,6 +7,7 @@ whoever asked knows their type.
 
 import base64
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ import msgspec
 
 from daemon.errors import ConfigError, StoreUnavailable
 from daemon.store.elastic.settings import ElasticSettings
+from recognizer.paths import visible
 
 if TYPE_CHECKING:
     from elastic_transport import BaseNode, NodePool
@@ -27,6 +29,9 @@ _SPARE_CONNECTIONS = 2
 """For the scheduler and the console, so that their questions never wait behind the bulks."""
 
 _BUSY = frozenset({429, 502, 503, 504})
+
+_MARKUP = re.compile(r"<[/!a-zA-Z][^>]*>")
+_MOST_WORDS = 300
 
 Shape = TypeVar("Shape")
 
@@ -78,11 +83,16 @@ class Fault:
         try:
             error = msgspec.json.decode(body, type=_FaultAnswer).error
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            return cls("", body[:200].decode("utf-8", "replace"))
+            return cls("", told(body[:1_000].decode("utf-8", "replace")))
         if isinstance(error, str):
-            return cls("", error)
+            return cls("", told(error))
         first = error.root_cause[0] if error.root_cause else error
-        return cls(first.type or error.type, first.reason or error.reason or "")
+        return cls(first.type or error.type, told(first.reason or error.reason or ""))
+
+
+def told(text: str) -> str:
+    """Foreign words in one line: without a page's markup, with what is invisible shown, not longer than needed."""
+    return visible(" ".join(_MARKUP.sub(" ", text).split()), _MOST_WORDS)
 
 
 class Client:

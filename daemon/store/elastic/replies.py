@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from daemon.errors import StoreError, StoreUnavailable
-from daemon.store.elastic.client import Answer, Fault
+from daemon.store.elastic.client import Answer, Fault, told
 from daemon.store.elastic.searches import Search
 
 
@@ -99,7 +99,7 @@ def read_replies(answer: Answer, expected: int) -> list[Reply]:
     if not answer.ok:
         fault = Fault.of(answer.body)
         raise _error(answer.status, fault.type, fault.reason)
-    responses = Answer(answer.status, _mended(answer.body), answer.node).read(_Responses).responses
+    responses = Answer(answer.status, mended(answer.body), answer.node).read(_Responses).responses
     if len(responses) != expected:
         raise StoreUnavailable(
             f"{answer.node} answered {len(responses)} of {expected} searches",
@@ -111,7 +111,7 @@ def read_replies(answer: Answer, expected: int) -> list[Reply]:
 def _reply(response: _Response) -> Reply:
     if response.error is not None and response.status != _NO_SUCH_INDEX:
         cause = response.error.root_cause[0] if response.error.root_cause else response.error
-        raise _error(response.status, cause.type, cause.reason or response.error.reason or "")
+        raise _error(response.status, cause.type, told(cause.reason or response.error.reason or ""))
     rows = response.aggregations.get("rows", {}).get("buckets", ())
     return Reply(
         rows=tuple(rows),
@@ -136,7 +136,7 @@ _SURROGATE = re.compile(
 )
 
 
-def _mended(body: bytes) -> bytes:
+def mended(body: bytes) -> bytes:
     """The JSON text with lone surrogates replaced: Elasticsearch stores and returns them, strict readers choke."""
     if b"\\ud" not in body and b"\\uD" not in body:
         return body
