@@ -1,7 +1,7 @@
 """A journal into the tables: in one transaction with its checkpoints, and no line may spoil the others."""
 # ruff: noqa: S608  # what stands in the text are identifiers of the event contract; values are parameters
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -51,7 +51,7 @@ def folded_generation(cursor: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def known_ids(cursor: duckdb.DuckDBPyConnection, ids: Sequence[str], span_ms: tuple[int, int]) -> set[str]:
+def known_ids(cursor: duckdb.DuckDBPyConnection, ids: Collection[str], span_ms: tuple[int, int]) -> set[str]:
     """Which of these event_ids are in the table already, within a span of event time, both ends included."""
     return {event_id for (event_id,) in cursor.execute(_KNOWN, [*span_ms, list(ids)]).fetchall()}
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,11 +10,11 @@ from pathlib import Path
 import duckdb
 
 from daemon.errors import StoreError
-from daemon.store.base import Appended, Batch
+from daemon.store.base import Appended, Batch, Checkpoint
 from daemon.store.contract import refused
 from daemon.store.duckdb.fold import fold, folded_generation, known_ids
 from daemon.store.duckdb.journal import Journal, journal_line, leftovers
-from recognizer.events import Event, Malformed
+from recognizer.events import Malformed
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ class Writer:
             self._recover()
             if self._open is not None and self._open.is_full:
                 self._rotate()
-            events, lines, malformed = self._fresh(batch)
+            lines, ids, malformed = self._fresh(batch)
             if lines or batch.checkpoint is not None:
-                self._accept(events, lines, batch)
+                self._accept(lines, ids, batch.checkpoint)
             reported, self._refused = self._refused, []
             duplicates = len(batch.events) - len(lines) - len(malformed)
             return Appended(len(lines), duplicates, (*malformed, *reported))
@@ -104,10 +104,12 @@ class Writer:
             journal.close(keep=not done)
         self._generation = max(self._generation, journal.generation)
 
-    def _fresh(self, batch: Batch) -> tuple[list[Event], list[bytes], list[Malformed]]:
-        """The batch's events that are not there yet, their lines, and what can't be written as JSON."""
-        known = self._known(batch)
-        events: list[Event] = []
+    def _fresh(self, batch: Batch) -> tuple[Sequence[bytes], set[str], list[Malformed]]:
+        """The lines of the batch's events that are not there yet, their ids, and what can't be written as JSON."""
+        ids = {event.event_id for event in batch.events if event.event_id is not None}
+        known = self._known(batch, ids)
+        if not known and len(ids) == len(batch.events) and not any(event.extra for event in batch.events):
+            return batch.lines, ids, []
         lines: list[bytes] = []
         malformed: list[Malformed] = []
         for event, line in zip(batch.events, batch.lines, strict=True):
@@ -117,33 +119,30 @@ class Writer:
                 lines.append(journal_line(event, line))
             except (ValueError, TypeError, RecursionError) as error:
                 malformed.append(refused(line, f"the event can't be written as JSON: {error}"))
-                continue
-            events.append(event)
             if event.event_id is not None:
                 known.add(event.event_id)
-        return events, lines, malformed
+        return lines, ids, malformed
 
-    def _known(self, batch: Batch) -> set[str]:
-        """The event_ids of the batch that are in a journal or in the table."""
-        ids = {event.event_id for event in batch.events if event.event_id is not None}
+    def _known(self, batch: Batch, ids: set[str]) -> set[str]:
+        """Which of the batch's event_ids are in a journal or in the table."""
         known = (ids & self._open_ids) | (ids & self._full_ids)
         if self._span_ms is None:
             return known
         oldest_ms, newest_ms = self._span_ms
         within = [event for event in batch.events if oldest_ms <= event.timestamp <= newest_ms]
-        suspects = [event.event_id for event in within if event.event_id is not None and event.event_id not in known]
+        suspects = {event.event_id for event in within if event.event_id is not None} - known
         if suspects:
             times = [event.timestamp for event in within]
             with self._cursor() as cursor:
                 known |= known_ids(cursor, suspects, (min(times), max(times)))
         return known
 
-    def _accept(self, events: list[Event], lines: list[bytes], batch: Batch) -> None:
+    def _accept(self, lines: Sequence[bytes], ids: set[str], checkpoint: Checkpoint | None) -> None:
         if self._open is None:
             self._generation += 1
             self._open = Journal(self._database, self._generation)
-        self._open.append(lines, batch.checkpoint)
-        self._open_ids.update(event.event_id for event in events if event.event_id is not None)
+        self._open.append(lines, checkpoint)
+        self._open_ids |= ids
         if self._open.is_full and self._full is None:
             self._rotate()
 
