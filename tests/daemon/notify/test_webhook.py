@@ -17,6 +17,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from daemon.clock import ManualClock
 from daemon.errors import DeliveryError, DeliveryReason
 from daemon.notify.channel import Message
+from daemon.notify.checks import check_send_fails_well
 from daemon.notify.webhook import WebhookChannel, WebhookParameters
 from tests.support.http_receiver import Receiver, Reply, http_receiver
 
@@ -31,9 +32,7 @@ def channel(receiver: Receiver, clock: ManualClock | None = None, **given: objec
 
 
 def failure(sending: WebhookChannel, message: Message, timeout_s: float = 10) -> DeliveryError:
-    with pytest.raises(DeliveryError) as caught:
-        sending.send(message, timeout_s)
-    return caught.value
+    return check_send_fails_well(sending, message, timeout_s)
 
 
 def key() -> str:

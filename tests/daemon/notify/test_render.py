@@ -1,0 +1,342 @@
+"""What a message says: in both languages, with hostile values, and when a template fails."""
+
+import json
+import string
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.alerts.model import Alert, State
+from daemon.notify.channel import Notice, Occasion
+from daemon.notify.render import TEMPLATES, message_id, render, render_self
+from daemon.notify.words import moment, words
+from daemon.watch import Trouble, Word
+from detectors.finding import Expected, Finding, Reason
+from detectors.suspects import Suspect
+from recognizer.events import Event
+from rules.model import Language, Rule, Severity
+from rules.remedy import choose
+from tests.support.findings import finding
+
+AT_MS = 1_795_372_621_000
+OUR_TAGS = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "body",
+    "div",
+    "span",
+    "p",
+    "table",
+    "tr",
+    "td",
+    "ul",
+    "ol",
+    "li",
+    "pre",
+    "code",
+    "b",
+    "a",
+    "br",
+}
+PATH = "/srv/photos/upload/百灵鸟\u200b.jpg"
+
+
+def streak(**changes: Any) -> Finding:
+    return finding(AT_MS, details={"value": "path_invisible_character"}, **changes)
+
+
+def notice(found: Finding | None = None, occasion: Occasion = Occasion.FIRING, **given: Any) -> Notice:
+    found = found or streak()
+    events = given.pop("samples", (Event(timestamp=AT_MS, event_type="input_error", file_path=PATH, host="gpu-1"),))
+    alert = Alert(
+        id="alert-1",
+        rule_id="path-errors",
+        key=found.key,
+        state=State.RESOLVED if occasion is Occasion.RESOLVED else State.FIRING,
+        severity=Severity.CRITICAL,
+        active_at_ms=AT_MS,
+        last_seen_ms=AT_MS,
+        finding=found,
+        peak=given.pop("peak", found),
+        fired_at_ms=AT_MS,
+        resolved_at_ms=AT_MS + 750_000 if occasion is Occasion.RESOLVED else None,
+    )
+    rule = Rule(
+        id="path-errors",
+        detector=None,  # type: ignore[arg-type]
+        summary=given.pop("summary", "The same error in a row"),
+        severity=Severity.CRITICAL,
+        runbook=given.pop("runbook", "https://wiki.example.com/x"),
+    )
+    return Notice(
+        alert=alert,
+        rule=rule,
+        occasion=occasion,
+        decided_at_ms=AT_MS + 900_000,
+        samples=events,
+        remedies={language: choose(found, events, language, lambda _: True) for language in Language},
+        **given,
+    )
+
+
+def rendered(given: Notice, language: Language = Language.EN, **options: Any) -> Any:
+    made = render(given, channel="ops", language=language, **options)
+    assert made.failure is None
+    return made.message
+
+
+def test_the_subject_says_it_all() -> None:
+    """Severity, rule, what, how often and where: enough to decide whether to get up."""
+    expected = "[CRITICAL] path-errors: 3 path_invisible_character errors in a row on gpu-1"
+    assert rendered(notice()).subject == expected
+    assert (
+        rendered(notice(), Language.ZH).subject
+        == "[严重] path-errors：连续 3 次 path_invisible_character 错误（主机 gpu-1）"
+    )
+
+
+def test_the_body_answers_the_questions() -> None:
+    """What is wrong, since when, where, what to do, what was checked, examples, and where to look."""
+    suspect = Suspect(
+        field="file_dir",
+        value="/srv/photos/upload",
+        bad=9,
+        bad_total=10,
+        base=1,
+        base_total=20,
+        lift=9,
+        significance=0.0,
+    )
+    message = rendered(notice(suspects=(suspect,)), time_zone="Asia/Shanghai")
+    for part in (
+        "at most 2 events expected",
+        "Since: 2026-11-23 02:36:01 CST",
+        "90% of the bad events have file_dir = /srv/photos/upload, against 5% of the baseline",
+        "The path holds an invisible character",
+        "is U+200B ZERO WIDTH SPACE",
+        "A file exists at the cleaned path /srv/photos/upload/百灵鸟.jpg",
+        "mv -nT -- $'/srv/photos/upload/百灵鸟\\xe2\\x80\\x8b.jpg' '/srv/photos/upload/百灵鸟.jpg'",
+        "/srv/photos/upload/百灵鸟‹U+200B›.jpg",
+        "wumu explain path-errors",
+        "https://wiki.example.com/x",
+    ):
+        assert (
+            part.replace("jpg' /srv/photos/upload/百灵鸟.jpg", "jpg' '/srv/photos/upload/百灵鸟.jpg'") in message.text
+        )
+    assert "\u200b" not in message.text + message.html + message.subject
+
+
+def test_a_resolved_message_tells_duration_and_peak() -> None:
+    """The end says how long it lasted and how bad it was, and gives no more advice."""
+    message = rendered(notice(occasion=Occasion.RESOLVED, peak=streak(observed=17.0)))
+    assert message.subject == "[RESOLVED] path-errors: over after 12m30s on gpu-1 (peak 17 events)"
+    assert "What to do" not in message.text
+
+
+def test_a_repeat_tells_how_long() -> None:
+    """A repeat is told apart from the first message by its duration."""
+    assert rendered(notice(occasion=Occasion.REPEAT)).subject.endswith("on gpu-1, for 15m")
+
+
+def test_late_and_drill_are_said() -> None:
+    """A message that comes late says so; a drill cannot be mistaken for the real thing."""
+    assert "comes late" in rendered(notice(late=True)).text
+    drill = rendered(notice(occasion=Occasion.DRILL))
+    assert drill.subject.startswith("[DRILL] ")
+    assert "nothing is wrong" in drill.text
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("occasion", [Occasion.FIRING, Occasion.RESOLVED])
+def test_every_reason_can_be_told(reason: Reason, language: Language, occasion: Occasion) -> None:
+    """No combination falls back to the plain form, also without samples, key and expectation."""
+    bare = finding(AT_MS, key=(), reason=reason, details={}, expected=Expected(), unit="ms", observed=1830.0)
+    message = rendered(notice(bare, occasion, samples=()), language)
+    assert "{" not in message.subject
+    assert message.subject
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("over", [False, True])
+def test_every_trouble_of_our_own_can_be_told(trouble: Trouble, language: Language, over: bool) -> None:
+    """wumu speaks about itself in both languages; begin and end share a thread and differ in their id."""
+    word = Word(trouble=trouble, name="ops", detail="no route\nto host", since_ms=AT_MS, over=over)
+    made = render_self(word, channel="mail", language=language, now_ms=AT_MS)
+    assert made.failure is None
+    assert "no route‹U+000A›to host" in made.message.text
+    other = render_self(
+        Word(trouble=trouble, name="ops", detail="x", since_ms=AT_MS, over=not over),
+        channel="mail",
+        language=language,
+        now_ms=AT_MS,
+    )
+    assert other.message.thread == made.message.thread
+    assert other.message.id != made.message.id
+
+
+def test_both_languages_have_the_same_phrases() -> None:
+    """Same sections, same keys, same braces: a phrase can't be missing in one language only."""
+
+    def braces(text: str) -> set[str]:
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+    english, chinese = (words(language)._phrases for language in (Language.EN, Language.ZH))
+    assert {section: set(entries) for section, entries in english.items()} == {
+        section: set(entries) for section, entries in chinese.items()
+    }
+    for section, entries in english.items():
+        for name, text in entries.items():
+            assert braces(text) == braces(chinese[section][name]), (section, name)
+    assert set(english["what"]) == set(Reason)
+    assert set(english["trouble"]) == {*Trouble, "over"}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (850.0, "ms", "850 ms"),
+        (1830.0, "ms", "1.83 s"),
+        (750_000.0, "ms", "12m30s"),
+        (0.125, "ratio", "12.5 %"),
+        (0.2134, "score", "0.213"),
+        (3.0, "events", "3 events"),
+        (1.0, "pictures", "1 picture"),
+        (12_345.0, "requests", "12,345 requests"),
+        (1536.0, "bytes", "1.5 KiB"),
+        (float("nan"), "ms", "?"),
+        (float("-inf"), "ms", "-∞"),
+        (2.5, "odd\nunit", "2.5 odd‹U+000A›unit"),
+    ],
+)
+def test_numbers_with_their_unit(value: float, unit: str, shown: str) -> None:
+    """Numbers are written for people, whatever they are."""
+    assert words(Language.EN).number(value, unit) == shown
+
+
+def test_times_no_calendar_holds() -> None:
+    """A timestamp far off does not stop a message."""
+    assert moment(0, "UTC") == "1970-01-01 00:00:00 UTC"
+    assert moment(2**62, "UTC") == f"{2**62} ms"
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+
+def tags(html: str) -> _Tags:
+    parser = _Tags()
+    parser.feed(html)
+    return parser
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=()), max_size=200))
+def test_no_event_text_breaks_a_message(text: str) -> None:
+    """Whatever an event holds: rendered without fallback, inert in HTML, one line a subject, valid JSON."""
+    sample = Event(
+        timestamp=AT_MS,
+        event_type="input_error",
+        file_path=text,
+        error=text,
+        host=text,
+        request_id=text,
+        top1_label=text,
+        top1_score=float("nan"),
+        reason=text,
+    )
+    found = finding(AT_MS, key=(("host", text), ("file_dir", None)), details={"value": text})
+    suspect = Suspect(
+        field="host", value=text, bad=1, bad_total=0, base=0, base_total=0, lift=float("inf"), significance=0.0
+    )
+    message = rendered(notice(found, samples=(sample,), suspects=(suspect,)))
+    assert "\n" not in message.subject
+    for shown in (message.subject, message.text, message.html):
+        shown.encode()
+    assert json.loads(orjson.dumps(message.data))["id"] == message.id
+    assert tags(message.html).tags <= OUR_TAGS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "{{7*7}}",
+        "{% for %}",
+        "${HOME}",
+        "%s",
+        "{0.__class__}",
+    ],
+)
+def test_markup_and_templates_in_events_are_printed(text: str) -> None:
+    """Event text is text: it is neither markup, nor a template, nor a format string."""
+    sample = Event(timestamp=AT_MS, event_type="input_error", file_path=text, reason="file_missing", error=text)
+    message = rendered(notice(finding(AT_MS, details={"value": text}), samples=(sample,), summary=text))
+    assert text in message.text
+    assert "script" not in tags(message.html).tags
+    assert "img" not in tags(message.html).tags
+
+
+@pytest.mark.parametrize("runbook", ["javascript:alert(1)", "data:text/html,x", "/wiki", None])
+def test_only_web_addresses_become_links(runbook: str | None) -> None:
+    """A runbook that is no http(s) address is not a link; the mail loads nothing from anywhere."""
+    page = tags(rendered(notice(runbook=runbook)).html)
+    assert page.links == []
+    assert page.tags.isdisjoint({"img", "link", "script", "style", "iframe"})
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ view.nothing }}", "{% for %}", "{{ view.__class__.__mro__ }}", None, "{{ 'x' * 300000 }}"]
+)
+def test_a_failing_template_loses_no_alert(tmp_path: Path, template: str | None) -> None:
+    """An undefined name, bad syntax, an escape, a missing file, a flood: the plain form is sent and says why."""
+    (tmp_path / "message.txt.j2").write_text((TEMPLATES / "message.txt.j2").read_text(encoding="utf-8"))
+    if template is not None:
+        (tmp_path / "message.html.j2").write_text(template)
+    made = render(notice(), channel="ops", language=Language.EN, templates=tmp_path)
+    assert made.failure
+    assert made.message.id == rendered(notice()).id
+    assert made.message.subject.startswith("[CRITICAL] path-errors: error_streak, observed 3 events")
+    assert "wumu explain path-errors" in made.message.text
+    assert made.message.data["alert"] == {"id": "alert-1", "rule": "path-errors"}
+
+
+def test_ids_are_stable_and_apart() -> None:
+    """The same telling has the same id; another alert, occasion, count or channel has another."""
+    given = [
+        ("a", Occasion.FIRING, 0, "ops"),
+        ("b", Occasion.FIRING, 0, "ops"),
+        ("a", Occasion.REPEAT, 0, "ops"),
+        ("a", Occasion.FIRING, 1, "ops"),
+        ("a", Occasion.FIRING, 0, "oops"),
+    ]
+    ids = [message_id(*one) for one in given]
+    assert ids == [message_id(*one) for one in given]
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_webhook_object() -> None:
+    """The documented fields, with both languages' remedies."""
+    data = rendered(notice()).data
+    assert (data["version"], data["type"], data["occasion"]) == (1, "alert.firing", "firing")
+    assert data["alert"]["cause"] == "path_invisible_character"
+    assert data["alert"]["expected"] == {"low": None, "high": 2.0}
+    assert set(data["remedy"]) == {"en", "zh"}
+    assert data["samples"][0]["file_path"] == "/srv/photos/upload/百灵鸟‹U+200B›.jpg"
