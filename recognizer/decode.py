@@ -4,7 +4,6 @@ The file is opened here, by its bytes, and decoded from memory: `cv2.imread` ret
 on a FIFO and crashes the process on a name that is no UTF-8.
 """
 
-import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from recognizer import paths
+from recognizer.diagnose import BY_ERRNO, cleaned_fields
 from recognizer.fault import InputFault
 from recognizer.headers import JPEG_END, Header, ImageFormat
 from recognizer.inspect import Limits, Pixels, guard, header_issues, pixel_issues
@@ -41,7 +41,6 @@ class Picture:
     conversion: str
     issues: tuple[InputReason, ...]
     path_issues: tuple[InputReason, ...]
-    file_size: int
 
 
 def read(path: PathInput, limits: Limits = DEFAULT_LIMITS) -> Picture:
@@ -53,7 +52,6 @@ def read(path: PathInput, limits: Limits = DEFAULT_LIMITS) -> Picture:
     try:
         return decode(data, text, limits, path_issues)
     except InputFault as fault:
-        fault.file_size = len(data)
         fault.path_issues = path_issues
         raise
 
@@ -105,7 +103,7 @@ def _regular_size(handle: int, limits: Limits) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise InputFault(InputReason.FILE_NOT_REGULAR, "the path is a pipe, socket or device, not a file")
     if status.st_size == 0:
-        raise InputFault(InputReason.FILE_EMPTY, "the file is empty", file_size=0)
+        raise InputFault(InputReason.FILE_EMPTY, "the file is empty")
     if status.st_size > limits.max_file_bytes:
         raise _too_large(status.st_size, limits)
     return status.st_size
@@ -127,27 +125,13 @@ def _read_all(handle: int, size: int, limits: Limits) -> bytes:
 
 def _too_large(size: int, limits: Limits) -> InputFault:
     message = f"{size} bytes are more than the limit of {limits.max_file_bytes}"
-    return InputFault(InputReason.FILE_TOO_LARGE, message, file_size=size)
-
-
-_BY_ERRNO = {
-    errno.ENOENT: InputReason.FILE_MISSING,
-    errno.ENOTDIR: InputReason.FILE_PARENT_NOT_DIRECTORY,
-    errno.EACCES: InputReason.FILE_PERMISSION_DENIED,
-    errno.EPERM: InputReason.FILE_PERMISSION_DENIED,
-    errno.ELOOP: InputReason.FILE_SYMLINK_LOOP,
-    errno.EISDIR: InputReason.FILE_IS_DIRECTORY,
-    errno.ENXIO: InputReason.FILE_NOT_REGULAR,
-    errno.ENODEV: InputReason.FILE_NOT_REGULAR,
-    errno.EILSEQ: InputReason.PATH_UNDECODABLE,
-    errno.ENAMETOOLONG: InputReason.PATH_TOO_LONG,
-}
+    return InputFault(InputReason.FILE_TOO_LARGE, message)
 
 
 def _file_fault(error: OSError, name: bytes, text: str) -> InputFault:
     issues = paths.inspect(text)
     reasons = issue_reasons(text)
-    reason = _BY_ERRNO.get(error.errno or 0, InputReason.FILE_IO_ERROR)
+    reason = BY_ERRNO.get(error.errno or 0, InputReason.FILE_IO_ERROR)
     message = error.strerror or str(error)
     if reason is InputReason.FILE_MISSING and _is_link(name):
         reason, message = InputReason.FILE_SYMLINK_BROKEN, f"the link points to {_link_target(name)}, which is gone"
@@ -168,7 +152,8 @@ def _path_fault(text: str, issues: tuple[paths.PathIssue, ...]) -> InputFault:
     message = "no such file"
     if worst.code_point:
         message += f"; the path holds {worst.code_point} at position {worst.position}"
-    cleaned, exists = cleaned_candidate(text)
+    candidate = cleaned_fields(text)
+    cleaned, exists = candidate.get("path_cleaned"), candidate.get("path_cleaned_exists")
     if cleaned is not None:
         message += f"; {'a' if exists else 'no'} file stands at the cleaned path {paths.visible(cleaned)}"
     return InputFault(
@@ -178,14 +163,6 @@ def _path_fault(text: str, issues: tuple[paths.PathIssue, ...]) -> InputFault:
         path_cleaned=cleaned,
         path_cleaned_exists=exists,
     )
-
-
-def cleaned_candidate(text: str) -> tuple[str | None, bool | None]:
-    """The path that was probably meant and whether a file stands there; (None, None) when cleaning changes nothing."""
-    cleaned = paths.clean(text)
-    if cleaned == text or "\0" in cleaned:
-        return None, None
-    return cleaned, os.path.isfile(cleaned)  # noqa: PTH113  # answers False where Path.is_file raises
 
 
 def _is_link(name: bytes) -> bool:
@@ -233,7 +210,6 @@ def decode(
         conversion=conversion,
         issues=tuple(header_issues(header, name) + pixel_issues(pixels, limits)),
         path_issues=path_issues,
-        file_size=len(data),
     )
 
 

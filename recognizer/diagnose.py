@@ -44,6 +44,8 @@ _BY_WORD: Final = (
     ("is a directory", InputReason.FILE_IS_DIRECTORY),
 )
 _IMAGE_BEGINNINGS: Final = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+NO_PATH: Final = object()
+"""For an error that belongs to no path: None would be a path of the wrong type."""
 _ABSENT: Final = frozenset(
     {
         InputReason.FILE_MISSING,
@@ -68,7 +70,7 @@ def diagnose(error: object, path: object, stated: object = None) -> dict[str, An
     ``stated`` is the caller's own reason and wins; then comes what the exception knows (a ``reason`` of ours, errno,
     its class), then a look at the disk. Where nothing stands at a path with faults, the worst fault is the reason.
     """
-    issues = issue_names(path) if path is not None else []
+    issues = [] if path is NO_PATH else issue_names(path)
     reason = known_reason(stated)
     if reason is None:
         reason = _of_error(error)

@@ -14,7 +14,6 @@ class InputFault(Exception):
     path_issues           what is wrong with the path, seen without touching the disk
     path_cleaned          the path without those faults, when it differs
     path_cleaned_exists   whether a file stands there
-    file_size             bytes, when the file could be opened
     """
 
     reason: InputReason
@@ -22,7 +21,6 @@ class InputFault(Exception):
     path_issues: tuple[InputReason, ...] = field(default=(), kw_only=True)
     path_cleaned: str | None = field(default=None, kw_only=True)
     path_cleaned_exists: bool | None = field(default=None, kw_only=True)
-    file_size: int | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:
         return self.message

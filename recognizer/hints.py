@@ -14,7 +14,7 @@ HINTS: Final[dict[Reason, str]] = {
     Reason.PATH_LOSSY: "characters were lost upstream: get the name from its source again",
     Reason.PATH_INVISIBLE_CHARACTER: _CLEAN,
     Reason.PATH_BIDI_CONTROL: _CLEAN,
-    Reason.PATH_CONTROL_CHARACTER: "a backslash escape was taken literally or a line was read with its end: " + _CLEAN,
+    Reason.PATH_CONTROL_CHARACTER: "look for an escape such as \\t in the name's source, or a line read with its end",
     Reason.PATH_UNUSUAL_SPACE: _CLEAN,
     Reason.PATH_EDGE_SPACE: "strip the name where it is read: " + _CLEAN,
     Reason.PATH_FULLWIDTH: "type it in half-width letters: " + _CLEAN,

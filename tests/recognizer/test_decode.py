@@ -50,7 +50,6 @@ def test_a_lossless_picture_comes_back_exactly(tmp_path: Path, file_format: str)
     assert np.array_equal(picture.pixels, colours())
     assert (picture.shape, picture.dtype, picture.conversion) == ((60, 80, 3), "uint8", "bgr_to_rgb")
     assert picture.issues == ()
-    assert picture.file_size == path.stat().st_size
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "WEBP", "GIF"])

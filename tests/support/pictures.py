@@ -12,7 +12,7 @@ def colours(height: int = 60, width: int = 80, seed: int = 0) -> NDArray[np.uint
     """A smooth colour picture: every pixel differs a little from its neighbours, every channel from the others."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+    return np.array(coarse.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def encoded(pixels: NDArray[Any], file_format: str, **options: Any) -> bytes:

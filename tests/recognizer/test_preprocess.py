@@ -1,0 +1,89 @@
+"""Preprocessing as data: sizes, channels and numbers come out as the model's description says."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from recognizer.inspect import Pixels
+from recognizer.manifest import ChannelOrder, Preprocessing, Resize
+from recognizer.preprocess import channel_conversion, prepare
+from tests.support.pictures import colours
+
+PLAIN = Preprocessing(height=32, width=48)
+
+
+def levels(pixels: Pixels, spec: Preprocessing) -> np.ndarray:
+    """The prepared picture back in grey levels, height first: what the network sees, in units of the file."""
+    tensor = prepare(pixels, spec).tensor * torch.tensor(spec.deviation).reshape(3, 1, 1)
+    return ((tensor + torch.tensor(spec.mean).reshape(3, 1, 1)) * 255).permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize(("height", "width"), [(427, 640), (60, 80), (20, 24), (33, 200)])
+def test_resizing_agrees_with_pillow(height: int, width: int) -> None:
+    """The reference every training pipeline uses: bilinear with antialiasing, within one grey level."""
+    pixels = colours(height, width)
+    reference = np.asarray(Image.fromarray(pixels).resize((48, 32), Image.Resampling.BILINEAR), np.float32)
+    difference = np.abs(levels(pixels, PLAIN) - reference)
+    assert difference.mean() <= 0.5
+    assert difference.max() <= 1.01
+
+
+def test_crop_agrees_with_pillow() -> None:
+    """Short side to 40, then the middle 32 × 32, as torchvision's Resize and CenterCrop do."""
+    pixels = colours(120, 201)
+    spec = Preprocessing(height=32, width=32, resize=Resize.CROP, short_side=40)
+    scaled = Image.fromarray(pixels).resize((67, 40), Image.Resampling.BILINEAR)
+    reference = np.asarray(scaled.crop((17, 4, 49, 36)), np.float32)
+    assert np.abs(levels(pixels, spec) - reference).max() <= 1.01
+
+
+def test_fit_keeps_the_proportions_and_fills_the_rest() -> None:
+    spec = Preprocessing(height=32, width=32, resize=Resize.FIT, fill=7)
+    seen = levels(np.full((50, 100, 3), 200, np.uint8), spec)
+    assert np.allclose(seen[8:24], 200)
+    assert np.allclose(seen[:8], 7)
+    assert np.allclose(seen[24:], 7)
+
+
+def test_a_line_of_pixels_is_not_blown_up() -> None:
+    """1 × 20,000 pixels with the short side scaled to 64 would be 1.3 million pixels wide."""
+    spec = Preprocessing(height=32, width=32, resize=Resize.CROP, short_side=64)
+    prepared = prepare(np.full((1, 20_000, 3), 9, np.uint8), spec)
+    assert prepared.output_shape == (3, 32, 32)
+    assert prepared.duration_ms < 10_000
+
+
+def test_numbers_are_normalised_per_channel() -> None:
+    spec = Preprocessing(height=2, width=2, mean=(0.5, 0.0, 1.0), deviation=(0.5, 1.0, 0.25))
+    prepared = prepare(np.full((2, 2, 3), (255, 51, 0), np.uint8), spec)
+    assert torch.allclose(prepared.tensor[:, 0, 0], torch.tensor([1.0, 0.2, -4.0]))
+    assert (prepared.normalized, prepared.resized, prepared.scale_ratio) == (True, False, 1.0)
+    assert prepared.mean == pytest.approx((1.0 + 0.2 - 4.0) / 3)
+    assert prepared.variance == pytest.approx(np.var([1.0, 0.2, -4.0]))
+
+
+def test_the_network_s_channel_order_is_kept() -> None:
+    pixels = np.full((4, 4, 3), (255, 0, 51), np.uint8)
+    spec = Preprocessing(height=4, width=4, channel_order=ChannelOrder.BGR)
+    assert torch.allclose(prepare(pixels, spec).tensor[:, 0, 0], torch.tensor([0.2, 0.0, 1.0]))
+
+
+def test_what_was_done_is_told() -> None:
+    prepared = prepare(colours(64, 96), PLAIN)
+    assert prepared.tensor.dtype == torch.float32
+    assert (prepared.output_shape, prepared.resized, prepared.normalized) == ((3, 32, 48), True, False)
+    assert prepared.scale_ratio == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("decoded", "order", "said"),
+    [
+        ("bgr_to_rgb", ChannelOrder.RGB, "bgr_to_rgb"),
+        ("bgr_to_rgb", ChannelOrder.BGR, "none"),
+        ("gray_to_rgb", ChannelOrder.BGR, "gray_to_bgr"),
+        ("bgra_to_rgb", ChannelOrder.RGB, "bgra_to_rgb"),
+    ],
+)
+def test_the_conversion_is_told_from_file_to_network(decoded: str, order: ChannelOrder, said: str) -> None:
+    assert channel_conversion(decoded, Preprocessing(height=4, width=4, channel_order=order)) == said
