@@ -86,7 +86,7 @@ class Mailbox:
             self._changed.notify_all()
         if self.script.drop_after_data:
             self.script.drop_after_data = False
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return "250 accepted"
 
@@ -100,9 +100,9 @@ class _Controller(Controller):
     """Learns its free port before it connects to itself to see whether it is up."""
 
     def _trigger_server(self) -> None:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd has no annotations here
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,8 @@ def test_a_false_certificate_gets_nothing(
 ) -> None:
     """An unknown authority and a wrong name are refused, and no mail leaves."""
     context = server_tls("other.example.com" if trusted else "127.0.0.1")
-    with smtp_server(**({"starttls": context} if security == "starttls" else {"tls": context})) as server:
+    starttls, tls = (context, None) if security == "starttls" else (None, context)
+    with smtp_server(starttls=starttls, tls=tls) as server:
         sending = channel(server, security=security, **({"ca_file": ca_file} if trusted else {}))
         error = failure(sending, message())
         assert server.mailbox.mails == []
