@@ -13,7 +13,7 @@ that can carries the count in ``dropped_before``. Threads, asyncio tasks and for
 
 from typing import Any, Final
 
-from recognizer.diagnose import diagnose
+from recognizer.diagnose import NO_PATH, diagnose
 from recognizer.emitter import EMITTER, path_fields
 from recognizer.reasons import EventType
 from recognizer.recognition import BLOCK, Recognition, current, recognition
@@ -54,5 +54,5 @@ def log_event(event_type: str, /, **fields: Any) -> None:
 def _with_reason(fields: dict[str, Any]) -> dict[str, Any]:
     if "file_path" in fields:
         fields |= path_fields(fields["file_path"])
-    found = diagnose(fields.get("error"), fields.get("file_path"), fields.get("reason"))
+    found = diagnose(fields.get("error"), fields.get("file_path", NO_PATH), fields.get("reason"))
     return {**found, **fields, "reason": found["reason"]}

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
-from recognizer.diagnose import diagnose, of_content
+from recognizer.diagnose import NO_PATH, diagnose, of_content
 from recognizer.emitter import EMITTER, path_fields
 from recognizer.encode import as_text
 from recognizer.paths import issue_names
@@ -181,7 +181,7 @@ def recognition(file_path: object, model_name: str | None = None, request_id: st
 
 def _failure_reason(fault: Exception) -> dict[str, Any]:
     """The reason of a failure after decoding: what the exception tells, else that the model failed."""
-    reason = diagnose(fault, None)["reason"]
+    reason = diagnose(fault, NO_PATH)["reason"]
     return {"reason": InputReason.MODEL_FAILED.value if reason == InputReason.UNSPECIFIED else reason}
 
 
