@@ -146,12 +146,12 @@ def _measure(finding: Finding, say: Words) -> str:
     """``p95 of duration_ms``, as far as the detector tells it."""
     details = finding.details
     field = visible(str(details.get("field") or _FIELD_OF.get(finding.reason, finding.unit)), VALUE_CHARACTERS)
-    name = details.get("measure")
-    if not isinstance(name, str):
-        return field
-    percent = details.get("percent")
-    shown = f"p{percent:g}" if isinstance(percent, (int, float)) and name == "percentile" else name
-    return say("text", "measure", measure=visible(shown, VALUE_CHARACTERS), field=field)
+    percent, name = details.get("percent"), details.get("measure")
+    if isinstance(percent, (int, float)):
+        name = f"p{percent:g}"
+    return (
+        say("text", "measure", measure=visible(name, VALUE_CHARACTERS), field=field) if isinstance(name, str) else field
+    )
 
 
 def _facts(notice: Notice, finding: Finding, say: Words, time_zone: str) -> Iterable[tuple[str, str]]:
@@ -166,6 +166,9 @@ def _facts(notice: Notice, finding: Finding, say: Words, time_zone: str) -> Iter
     expected = say.expected(finding.expected, finding.unit)
     if expected:
         yield say("label", "expected"), expected
+    usual = finding.details.get("usual")
+    if isinstance(usual, (int, float)):
+        yield say("label", "usual"), say.number(usual, finding.unit)
     for field, value in alert.key:
         yield field, visible(value, VALUE_CHARACTERS) if value is not None else "–"
     yield say("label", "decided"), moment(notice.decided_at_ms, time_zone)

@@ -25,19 +25,7 @@ CAUSE = "path_invisible_character"
 
 def example_mail(language: Language = Language.EN, folder: str = FOLDER) -> Message:
     """Three pictures whose paths hold invisible characters; the file exists at the first one's cleaned path."""
-    names = ("百灵鸟\u200b.jpg", "cat\u200b.png", "\ufeffdog.jpg")
-    samples = tuple(
-        Event(
-            timestamp=AT_MS - 9_000 + place * 3_000,
-            event_type="input_error",
-            host="gpu-1",
-            request_id=f"9f31c07{place}",
-            file_path=f"{folder}/{name}",
-            reason=CAUSE,
-            error="cv2.imread returned None",
-        )
-        for place, name in enumerate(names)
-    )
+    samples = _samples(folder)
     finding = Finding(
         key=(("host", "gpu-1"),),
         at_ms=AT_MS,
@@ -84,6 +72,22 @@ def example_mail(language: Language = Language.EN, folder: str = FOLDER) -> Mess
         remedies={language: choose(finding, samples, language, lambda _: True)},
     )
     return render(notice, channel="mail", language=language, time_zone="Asia/Shanghai").message
+
+
+def _samples(folder: str) -> tuple[Event, ...]:
+    names = ("百灵鸟\u200b.jpg", "cat\u200b.png", "\ufeffdog.jpg")
+    return tuple(
+        Event(
+            timestamp=AT_MS - 9_000 + place * 3_000,
+            event_type="input_error",
+            host="gpu-1",
+            request_id=f"9f31c07{place}",
+            file_path=f"{folder}/{name}",
+            reason=CAUSE,
+            error="cv2.imread returned None",
+        )
+        for place, name in enumerate(names)
+    )
 
 
 def draw(html: str, picture: Path) -> None:

@@ -145,6 +145,35 @@ def test_a_repeat_tells_how_long() -> None:
     assert rendered(notice(occasion=Occasion.REPEAT)).subject.endswith("on gpu-1, for 15m")
 
 
+@pytest.mark.parametrize(
+    ("reason", "details", "says"),
+    [
+        (
+            Reason.VALUE_TOO_HIGH,
+            {"measure": "percentile", "field": "duration_ms", "percent": 95},
+            "p95 of duration_ms is 1.83 s",
+        ),
+        (
+            Reason.VALUE_TOO_HIGH,
+            {"measure": "max", "field": "duration_ms", "percent": None},
+            "max of duration_ms is 1.83 s",
+        ),
+        (
+            Reason.LATENCY_SHIFT,
+            {"field": "duration_ms", "percent": 50.0, "usual": 240.0},
+            "p50 of duration_ms shifted to 1.83 s",
+        ),
+        (Reason.LATENCY_SHIFT, {}, "duration_ms shifted to 1.83 s"),
+        (Reason.TOO_MANY_EVENTS, {"within_ms": 300_000}, "1.83 s within 5m on gpu-1"),
+    ],
+)
+def test_the_measure_is_named(reason: Reason, details: dict[str, Any], says: str) -> None:
+    """A number means something only with the name of what was measured, and what is usual."""
+    message = rendered(notice(finding(AT_MS, reason=reason, details=details, unit="ms", observed=1830.0)))
+    assert says in message.subject
+    assert ("Usual: 240 ms" in message.text) == ("usual" in details)
+
+
 def test_late_and_drill_are_said() -> None:
     """A message that comes late says so; a drill cannot be mistaken for the real thing."""
     assert "comes late" in rendered(notice(late=True)).text
