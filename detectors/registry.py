@@ -11,6 +11,8 @@ from detectors.matching.ratio import Ratio
 from detectors.matching.streak import Streak
 from detectors.matching.threshold import Threshold
 from detectors.matching.unsafe_path import UnsafePath
+from detectors.statistical.confidence_drift import ConfidenceDrift
+from detectors.statistical.latency import Latency
 
 DETECTORS: Mapping[str, type[DetectorModel]] = MappingProxyType(
     {
@@ -21,6 +23,8 @@ DETECTORS: Mapping[str, type[DetectorModel]] = MappingProxyType(
         Absence.kind: Absence,
         MissingStep.kind: MissingStep,
         UnsafePath.kind: UnsafePath,
+        Latency.kind: Latency,
+        ConfidenceDrift.kind: ConfidenceDrift,
     }
 )
 """Every kind that ships. A kind is one file; it is listed here."""

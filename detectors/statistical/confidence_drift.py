@@ -1,5 +1,6 @@
 """`confidence_drift`: the scores of a model have left the level they usually have."""
 
+import bisect
 import enum
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Statistic
 from detectors.statistical.learning import SETTLE_MS, LearnedState, Learning
 from detectors.stats.edetector import Stakes, bet
+from detectors.stats.level import WIDTHS, usual_levels
 from detectors.stats.robust import change_start
 from detectors.stats.series import Floats, bucket_end_ms, bucket_starts, counts_on_grid, first_fresh, on_grid
 from detectors.units import unit_of
@@ -26,6 +28,8 @@ from recognizer.reasons import EventType
 _RECENT_BLOCKS = 240
 _HELD_BLOCKS = 3
 _MOST_EVENTS = 10**9
+_CLEAR = 4.0
+_LEAST_SCALE = 0.005
 _MAD_TO_SD = 1.4826
 _TINY = 1e-12
 
@@ -137,7 +141,8 @@ class ConfidenceDrift(Learning):
 
     def _trimmed(self, state: State, block: Block) -> State:
         oldest_ms = block.start_ms - self.history
-        return msgspec.structs.replace(state, blocks=tuple(old for old in state.blocks if old.start_ms > oldest_ms))
+        first = bisect.bisect_right(state.blocks, oldest_ms, key=lambda old: old.start_ms)
+        return msgspec.structs.replace(state, blocks=state.blocks[first:])
 
     def _judge(self, state: State, block: Block) -> tuple[State, float | None]:
         """The state with one more block, and the level that is to be reported."""
@@ -160,8 +165,9 @@ class ConfidenceDrift(Learning):
             if stakes.evidence / len(self._sides) < enough:
                 continue
             state = _with_stakes(state, Stakes(), falls=falls)
-            drift, level = _estimated(state.blocks, falls=falls, least=self.min_change)
-            if drift.depth(level) >= self.min_change:
+            known = [old for old in state.blocks if not old.odd]
+            drift, level = _estimated(known, falls=falls, least=self.min_change)
+            if drift.depth(level) >= self.min_change and _stands_out(known, drift):
                 return _begun(state, drift), level
         return state, None
 
@@ -217,9 +223,8 @@ def _standardised(blocks: Sequence[Block]) -> Floats:
     return standardised
 
 
-def _estimated(blocks: Sequence[Block], *, falls: bool, least: float) -> tuple[Drift, float]:
+def _estimated(known: Sequence[Block], *, falls: bool, least: float) -> tuple[Drift, float]:
     """When a drift began, the usual mean before it and the mean since."""
-    known = [block for block in blocks if not block.odd]
     recent = known[-_RECENT_BLOCKS:]
     centre = float(np.median([block.mean for block in known]))
     room = abs(centre) * least / 2
@@ -228,6 +233,29 @@ def _estimated(blocks: Sequence[Block], *, falls: bool, least: float) -> tuple[D
     before = [block.mean for block in known if block.start_ms < since]
     drift = Drift(since, float(np.median(before)) if before else centre, falls)
     return drift, _mean([block for block in recent if block.start_ms >= since])
+
+
+def _stands_out(known: Sequence[Block], drift: Drift) -> bool:
+    """Whether the newest blocks are further out than such stretches have been before.
+
+    Blocks of a model that wanders by itself are not exchangeable, and the test takes a long wave for a change. What
+    stretches of the same length used to do tells the two apart.
+    """
+    sign = -1.0 if drift.falls else 1.0
+    before = [block for block in known if block.start_ms < drift.since_ms]
+    changed = max(len(known) - len(before), WIDTHS[0])
+    values = np.array([sign * block.mean for block in before])
+    usual = usual_levels(
+        values, np.array([block.events for block in before], dtype=float), _size(drift.usual) * _LEAST_SCALE
+    )
+    fitting = [one for one in usual if one.width <= changed]
+    if not fitting:
+        return False
+    widest = fitting[-1]
+    newest = known[-widest.width :]
+    events = [block.events for block in newest]
+    level = widest.level([sign * block.mean for block in newest], events)
+    return level - widest.centre >= _CLEAR * widest.noise(sum(events))
 
 
 def _begun(state: State, drift: Drift) -> State:

@@ -27,6 +27,7 @@ _MEDIAN = 50.0
 _REFRESH_BUCKETS = 10
 _RECENT_BUCKETS = 60
 _LEAST_BEYOND = 3
+_LEAST_SCALE = 0.01
 _STEPS = 1_000
 _SMALLEST = 1e-6
 _MOST_EVENTS = 10**9
@@ -129,7 +130,8 @@ class Latency(Learning):
             return msgspec.structs.replace(state, usual=((), ()))
         events = np.array([bucket.events for bucket in known], dtype=float)
         usual = tuple(
-            usual_levels(np.array([_logs(bucket)[channel] for bucket in known]), events) for channel in (0, 1)
+            usual_levels(np.array([_logs(bucket)[channel] for bucket in known]), events, _LEAST_SCALE)
+            for channel in (0, 1)
         )
         return msgspec.structs.replace(state, usual=(usual[0], usual[1]), refreshed=turn)
 

@@ -20,7 +20,6 @@ from detectors.stats.series import Floats
 WIDTHS = (2, 3, 5, 10, 30)
 _LEAST_WINDOWS = 5
 _FINITE_HISTORY = 4.0
-_SMALLEST_SCALE = 0.01
 
 
 _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
@@ -51,11 +50,12 @@ class Usual(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.scale * math.sqrt(max(1.0, self.events / events))
 
 
-def usual_levels(values: Floats, events: Floats) -> tuple[Usual, ...]:
+def usual_levels(values: Floats, events: Floats, least_scale: float) -> tuple[Usual, ...]:
     """What is usual, for every width the history is long enough for.
 
     The newest ``width`` observations are left out, so that a change that is beginning is not compared with itself.
-    The scale is widened by the share that one window takes of the history: few independent windows tell it badly.
+    No scale is below ``least_scale``, so that a history without any noise does not make every change a wonder, and it
+    is widened by the share that one window takes of the history: few independent windows tell it badly.
     """
     found: list[Usual] = []
     for width in WIDTHS:
@@ -64,6 +64,6 @@ def usual_levels(values: Floats, events: Floats) -> tuple[Usual, ...]:
             break
         cap = float(np.sort(counts)[len(counts) // 2])
         centre, scale = upper_scale(pooled(history, np.minimum(counts, cap), width))
-        widened = max(scale, _SMALLEST_SCALE) * (1.0 + _FINITE_HISTORY * width / len(history))
+        widened = max(scale, least_scale) * (1.0 + _FINITE_HISTORY * width / len(history))
         found.append(Usual(width, centre, widened, cap * width, cap))
     return tuple(found)
