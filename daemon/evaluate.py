@@ -17,7 +17,6 @@ from detectors.frame import Frame, Interval, Key
 from detectors.query import Query
 from rules.model import Rule
 
-
 ALMOST = 0.9
 """A turn that comes this near to a rule's interval counts as in time: a schedule is never exact."""
 

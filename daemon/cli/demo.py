@@ -1,13 +1,18 @@
 """`wumu demo`: see it work, with nothing to set up."""
 
 import time
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import click
 
 from daemon.cli.common import echo_json, echo_table, faults_shown, json_option, key_text, time_text
 from daemon.demo.story import Demo
+from daemon.errors import WumuError
 from recognizer.paths import visible
+
+SHOWN_RULE = "path-errors-in-a-row"
 
 
 @click.command()
@@ -30,33 +35,32 @@ def command(folder: Path, *, as_json: bool) -> None:
       wumu demo --folder /tmp/wumu-demo
     """
     started = time.monotonic()
-    demo = Demo(
-        folder.absolute(),
-        lambda text: click.echo(f"[{time.monotonic() - started:5.1f} s] {visible(text)}", err=as_json),
-    )
+
+    def say(text: str) -> None:
+        click.echo(f"[{time.monotonic() - started:5.1f} s] {visible(text)}", err=as_json)
+
+    demo = Demo(folder.absolute(), say)
     demo.run()
-    mail = demo.mail_about("path-errors-in-a-row")
+    mail = demo.mail_about(SHOWN_RULE)
+    post = next((post for post in demo.hook.posts if post[1].get("alert", {}).get("rule") == SHOWN_RULE), None)
+    if mail is None or post is None:
+        raise WumuError(f"nothing was received about {SHOWN_RULE}", hint=f"see {folder}/daemon.log")
     page = folder.absolute() / "mail.html"
-    text = ""
-    if mail is not None:
-        plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
-        text = plain.get_content() if plain else ""
-        page.write_text(html.get_content() if html else "", encoding="utf-8")
-    post = next(((headers, body) for headers, body in demo.hook.posts if "path-errors" in str(body)), None)
+    page.write_text(_part(mail, "html"), encoding="utf-8")
     if as_json:
         alerts = [
-            {"rule": a.rule_id, "key": dict(a.key), "reason": a.finding.reason, "state": a.state} for a in demo.alerts()
+            {"rule": alert.rule_id, "key": dict(alert.key), "reason": alert.finding.reason, "state": alert.state}
+            for alert in demo.alerts()
         ]
+        mails = len(demo.mailbox.mails)
         echo_json(
-            {
-                "alerts": alerts,
-                "mails": len(demo.mailbox.mails),
-                "mail": text,
-                "html": str(page),
-                "webhook": post and post[1],
-            }
+            {"alerts": alerts, "mails": mails, "mail": _part(mail, "plain"), "html": str(page), "webhook": post[1]}
         )
-        return
+    else:
+        _show(demo, mail, page, post)
+
+
+def _show(demo: Demo, mail: EmailMessage, page: Path, post: tuple[dict[str, str], dict[str, Any]]) -> None:
     click.echo("\n=== The alerts (wumu alerts --all)\n")
     echo_table(
         ("since", "state", "rule", "key", "reason", "observed"),
@@ -72,15 +76,17 @@ def command(folder: Path, *, as_json: bool) -> None:
             for alert in demo.alerts()
         ],
     )
-    if mail is not None:
-        click.echo(f"\n=== One of {len(demo.mailbox.mails)} mails: {mail['Subject']}\n")
-        click.echo(text)
-        click.echo(f"The same as HTML: {page}")
-    if post is not None:
-        click.echo(f"\n=== One of {len(demo.hook.posts)} webhook bodies (webhook-id {post[0].get('webhook-id')})\n")
-        echo_json(post[1])
-    click.echo(f"\nAll of it lies in {folder.absolute()}; look around with:")
-    click.echo(
-        f"  wumu trace --config {folder}/alerts.yaml --state {folder}/state {folder.absolute()}/pictures/upload/百灵.png"
-    )
-    click.echo(f"  wumu explain --config {folder}/alerts.yaml --state {folder}/state slow-inference")
+    click.echo(f"\n=== One of {len(demo.mailbox.mails)} mails: {mail['Subject']}\n\n{_part(mail, 'plain')}")
+    click.echo(f"The same as HTML: {page}")
+    click.echo(f"\n=== One of {len(demo.hook.posts)} webhook bodies (webhook-id {post[0].get('webhook-id')})\n")
+    echo_json(post[1])
+    places = f"--config {demo.folder}/alerts.yaml --state {demo.folder}/state"
+    click.echo(f"\nAll of it lies in {demo.folder}; look around with:")
+    click.echo(f"  wumu trace {demo.folder}/pictures/upload/百灵.png {places}")
+    click.echo(f"  wumu explain slow-inference {places}")
+
+
+def _part(mail: EmailMessage, kind: str) -> str:
+    """The text of a mail in its plain or its html form."""
+    body = mail.get_body((kind,))
+    return "" if body is None else str(body.get_content())

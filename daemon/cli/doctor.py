@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import shutil
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import glob
@@ -12,7 +11,16 @@ from typing import Any
 import click
 
 from daemon.app import CONTROL, open_store
-from daemon.cli.common import FOUND, config_option, echo_json, faults_shown, json_option, read_config, state_option, time_text
+from daemon.cli.common import (
+    FOUND,
+    config_option,
+    echo_json,
+    faults_shown,
+    json_option,
+    read_config,
+    state_option,
+    time_text,
+)
 from daemon.control import NotRunning, call
 from daemon.errors import WumuError
 from daemon.notify.registry import make_channels
@@ -20,6 +28,7 @@ from recognizer.paths import visible
 from rules.model import Config
 
 LITTLE_ROOM_BYTES = 1024**3
+CONNECT_TIMEOUT_S = 10.0
 OWN_PACKAGES = ("recognizer", "detectors", "rules", "daemon")
 
 
@@ -112,7 +121,9 @@ def _daemon(config: Config, state_dir: Path) -> Iterator[Check]:
     if malformed := ingest.get("malformed_total"):
         counts = ", ".join(f"{count} {reason}" for reason, count in malformed.items())
         folder = state_dir / "quarantine"
-        yield Check("lines put aside", ok=False, detail=counts, hint=f"each with its place and reason: {folder}/*.jsonl")
+        yield Check(
+            "lines put aside", ok=False, detail=counts, hint=f"each with its place and reason: {folder}/*.jsonl"
+        )
     for note, count in ingest.get("notes_total", {}).items():
         yield Check("lines repaired", ok=True, detail=f"{count} {note}")
 
@@ -135,7 +146,9 @@ def _logs(config: Config) -> Iterator[Check]:
         return
     for pattern in config.ingest.paths:
         found = len(glob(pattern, recursive=True))  # noqa: PTH207  # the pattern may be absolute
-        yield Check("logs", ok=found > 0, detail=f"{found} files match {pattern}", hint="is the path right, is it readable?")
+        yield Check(
+            "logs", ok=found > 0, detail=f"{found} files match {pattern}", hint="is the path right, is it readable?"
+        )
     if not config.ingest.paths:
         yield Check("logs", ok=False, detail="no log is named", hint="name them under ingest: paths in alerts.yaml")
 
@@ -146,8 +159,7 @@ def _channels(config: Config) -> Iterator[Check]:
     for name, channel in make_channels(config.channels).items():
         try:
             channel.check(CONNECT_TIMEOUT_S)
-        except (WumuError, socket.gaierror) as fault:
-            hint = fault.hint if isinstance(fault, WumuError) else ""
-            yield Check(f"channel {name}", ok=False, detail=str(fault), hint=hint)
+        except WumuError as fault:
+            yield Check(f"channel {name}", ok=False, detail=str(fault), hint=fault.hint)
         else:
             yield Check(f"channel {name}", ok=True, detail="reachable")

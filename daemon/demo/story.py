@@ -15,7 +15,7 @@ from daemon.demo.pictures import DemoPicture, write_pictures
 from daemon.demo.receivers import Hook, Mailbox
 from daemon.demo.service import Service
 from daemon.demo.settings import write_settings
-from daemon.errors import WumuError
+from daemon.errors import LedgerError, WumuError
 from daemon.ledger.ledger import Ledger
 from detectors.finding import Reason
 from recognizer.emit import configure
@@ -26,8 +26,8 @@ SEED = 7
 LEARNING_S = 45.0
 PATIENCE_S = 75.0
 STATISTICAL = {
-    "latency": {"min_history": "40s"},
-    "confidence_drift": {"min_history": "40s"},
+    "latency": {"min_history": "40s", "history": "30m"},
+    "confidence_drift": {"min_history": "40s", "history": "30m"},
 }
 
 Say = Callable[[str], None]
@@ -73,8 +73,11 @@ class Demo:
             self._wait_until(lambda: len(self.mailbox.mails) >= len(self.firing()), "the mails")
 
     def alerts(self) -> list[Alert]:
-        """Everything that fired, the oldest first."""
-        ledger = Ledger.read_only(self._state / LEDGER)
+        """Everything that fired, the oldest first; nothing while the daemon has not begun."""
+        try:
+            ledger = Ledger.read_only(self._state / LEDGER)
+        except LedgerError:
+            return []
         try:
             return [alert for alert in reversed(ledger.alerts()) if alert.fired_at_ms is not None]
         finally:
@@ -133,7 +136,7 @@ class Demo:
 
     def _wait_until(self, holds: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + PATIENCE_S
-        while not (self._state / LEDGER).exists() or not holds():
+        while not holds():
             if self._process.poll() is not None:
                 raise WumuError("the daemon ended early", hint=f"see {self.folder / 'daemon.log'}")
             if time.monotonic() > end:

@@ -54,11 +54,16 @@ class Ledger:
     @classmethod
     def read_only(cls, path: Path) -> Self:
         """Open to look at it, also while the daemon writes. Raises LedgerError."""
+        missing = LedgerError(f"there is no ledger at {path}", hint="start the daemon first: wumu run")
         if not path.exists():
-            raise LedgerError(f"there is no ledger at {path}", hint="start the daemon first: wumu run")
+            raise missing
         with _explained(path):
             uri = f"{path.resolve().as_uri()}?mode=ro"
-            return cls(sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10), path)
+            connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'evaluations'").fetchone():
+                connection.close()
+                raise missing  # a daemon is making it right now
+            return cls(connection, path)
 
     def close(self) -> None:
         with self._lock:

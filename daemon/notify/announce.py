@@ -13,7 +13,7 @@ from daemon.watch import Word
 from detectors.condition import all_of
 from detectors.finding import Finding
 from detectors.keys import key_condition
-from detectors.suspects import Suspect, find_suspects, suspect_asks
+from detectors.suspects import Suspect, Tally, rank, suspect_fields, suspect_interval, suspect_query, tally
 from recognizer.events import Event
 from rules.model import Config, Language, Rule
 from rules.remedy import choose
@@ -101,21 +101,28 @@ class Announcer:
             return ()
 
     def _suspects(self, rules: Sequence[Rule], findings: Sequence[Finding]) -> Sequence[tuple[Suspect, ...]]:
-        """Two aggregations a field and finding, all in one round trip."""
+        """One aggregation a field and finding, all in one round trip."""
+        fields = [suspect_fields(finding, rule.suspects) for rule, finding in zip(rules, findings, strict=True)]
         asks = [
-            [Ask(query, interval, interval.start_ms) for query, interval in suspect_asks(finding, rule.suspects)]
-            for rule, finding in zip(rules, findings, strict=True)
+            _suspect_ask(finding, field)
+            for finding, names in zip(findings, fields, strict=True)
+            for field in (None, *names)
         ]
-        flat = [ask for group in asks for ask in group]
         try:
-            frames = iter(self._store.ask(flat) if flat else ())
+            frames = iter(self._store.ask(asks) if asks else ())
         except StoreError as fault:
             LOG.warning("an alert is told without suspects: %s", fault)
             return ()
-        return [
-            find_suspects(finding, rule.suspects, [next(frames) for _ in group])
-            for rule, finding, group in zip(rules, findings, asks, strict=True)
-        ]
+        ranked = []
+        for names in fields:
+            total = tally(next(frames)).get(None, Tally(0, 0))
+            ranked.append(rank(total, {name: tally(next(frames)) for name in names}))
+        return ranked
+
+
+def _suspect_ask(finding: Finding, field: str | None) -> Ask:
+    interval = suspect_interval(finding)
+    return Ask(suspect_query(finding, field), interval, interval.start_ms)
 
 
 def exists(path: str) -> bool | None:

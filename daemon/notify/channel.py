@@ -43,11 +43,14 @@ class Message:
 
 
 class Channel(Protocol):
-    """A way out. `send` returns when the receiver has accepted the message and raises DeliveryError otherwise."""
+    """A way out. `send` returns when the receiver has accepted the message and raises DeliveryError otherwise;
+    `check` goes as far as it can without sending anything (`wumu doctor`)."""
 
     name: str
 
     def send(self, message: Message, timeout_s: float) -> None: ...
+
+    def check(self, timeout_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,17 @@ def post(
             raise _failure(error, str(urlsplit(url).hostname), deadline) from error
 
 
+def reach(url: str, *, allow_private: bool, timeout_s: float) -> None:
+    """Connect to the receiver and hang up. Raises DeliveryError as `post` does."""
+    parts = urlsplit(url)
+    host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
+    with Deadline(timeout_s) as deadline:
+        try:
+            Egress(allow_private=allow_private).connect(host, port, deadline).close()
+        except OSError as error:
+            raise _failure(error, host, deadline) from error
+
+
 def _beginning(response: requests.Response) -> bytes:
     """The first bytes of the answer, at most one read: an endless or slow body costs nothing."""
     try:

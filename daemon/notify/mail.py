@@ -4,8 +4,8 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -98,22 +98,36 @@ class MailChannel:
 
     def send(self, message: Message, timeout_s: float) -> None:
         """Deliver to every recipient that has not got it. Raises DeliveryError."""
-        parameters = self._parameters
-        recipients = tuple(address for address in parameters.to if address not in message.delivered)
+        recipients = tuple(address for address in self._parameters.to if address not in message.delivered)
         if not recipients:
             return
-        secret = read_secret(parameters.password) if parameters.password is not None else None
-        content = compose(message, parameters).as_bytes()
+        secret = self._secret()
+        content = compose(message, self._parameters).as_bytes()
+        with self._conversation(secret, timeout_s) as client:
+            results = client.deliver(recipients, content)
+        _raise_unless_all(results, message.delivered, secret)
+
+    def check(self, timeout_s: float) -> None:
+        """Connect, protect the connection and log in, as `send` would. Raises DeliveryError."""
+        with self._conversation(self._secret(), timeout_s):
+            pass
+
+    def _secret(self) -> str | None:
+        return read_secret(self._parameters.password) if self._parameters.password is not None else None
+
+    @contextmanager
+    def _conversation(self, secret: str | None, timeout_s: float) -> Iterator["_Client"]:
+        """A server that is ready to take mail; its faults come out as DeliveryError."""
+        parameters = self._parameters
         with Deadline(min(timeout_s, parameters.timeout_s)) as deadline:
             try:
                 with closing(_Client(parameters, deadline)) as client:
                     client.prepare(secret)
-                    results = client.deliver(recipients, content)
+                    yield client
                     with suppress(smtplib.SMTPException, OSError):  # it is accepted; a lost farewell changes nothing
                         client.quit()
             except (smtplib.SMTPException, OSError) as error:
                 raise _failure(error, parameters, deadline, secret) from error
-        _raise_unless_all(results, message.delivered, secret)
 
 
 def compose(message: Message, parameters: MailParameters) -> EmailMessage:

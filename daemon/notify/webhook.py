@@ -109,6 +109,16 @@ class WebhookChannel:
                 hint=hint,
             )
 
+    def check(self, timeout_s: float) -> None:
+        """Resolve and connect, under the same policy as `send`, and read the secrets. Raises DeliveryError."""
+        from daemon.notify.http import reach  # noqa: PLC0415  # as above
+
+        parameters = self._parameters
+        for source in (parameters.secret, parameters.previous_secret, *parameters.headers.values()):
+            if isinstance(source, SecretSource):
+                read_secret(source)
+        reach(parameters.url, allow_private=parameters.allow_private, timeout_s=min(timeout_s, parameters.timeout_s))
+
     def _signed(self, message_id: str, body: bytes, keys: list[tuple[SecretSource, str]]) -> dict[str, str]:
         now = datetime.fromtimestamp(self._clock.now_ms() // 1_000, UTC)
         headers = {"webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp()))}
