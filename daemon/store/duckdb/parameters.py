@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_MEGABYTES = {"MB": 1, "MiB": 1, "GB": 1_000, "GiB": 1_024}
+_SMALLEST_MB = 96
+"""Two threads that read JSON take 32 MiB each, a group of rows of all columns some 25 MiB."""
 
 
 class DuckDBParameters(BaseModel):
@@ -14,7 +18,7 @@ class DuckDBParameters(BaseModel):
     memory_limit: str = Field(
         default="128MB",
         pattern=r"^[1-9][0-9]*(MB|MiB|GB|GiB)$",
-        description="most memory the store may take; larger answers spill to disk beside the file",
+        description="most memory the store may take, 96MB or more; larger answers spill to disk beside the file",
     )
     threads: int = Field(default=2, ge=1, le=64, description="threads a query may use")
     wal_limit: str = Field(
@@ -22,3 +26,11 @@ class DuckDBParameters(BaseModel):
         pattern=r"^[1-9][0-9]*(MB|MiB|GB|GiB)$",
         description="how large the write-ahead log grows before it is folded into the file",
     )
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _enough(cls, limit: str) -> str:
+        number = limit.rstrip("MGiB")
+        if int(number) * _MEGABYTES[limit.removeprefix(number)] < _SMALLEST_MB:
+            raise ValueError(f"the store can't load events in less than {_SMALLEST_MB}MB")
+        return limit
