@@ -24,7 +24,7 @@ from rules.model import IngestConfig
 
 logger = logging.getLogger(__name__)
 
-BATCH_LINES = 10_000
+BATCH_LINES = 5_000
 PASS_BYTES = 64 * 1024 * 1024
 """One pass ends after about this much, so that a backlog does not keep the caller from its other duties."""
 SUPERSEDED_IDLE_MS = 60_000

@@ -10,7 +10,7 @@ from recognizer.paths import visible
 
 logger = logging.getLogger(__name__)
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 """Read at once. More than MAX_LINE_BYTES, so that a line within the limit always fits."""
 KEPT_OF_LONG_LINE_BYTES = 4096
 _SEARCH_BYTES = 64 * 1024 * 1024
