@@ -1,12 +1,14 @@
 """Queries and samples to SQL. Pure: text and parameters, no connection. See `daemon.store.duckdb.condition`."""
 # ruff: noqa: S608  # what stands in the text are identifiers of the event contract; values are parameters
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from daemon.store.base import Ask, Sample
 from daemon.store.duckdb.condition import Sql, condition, exists, joined
 from daemon.store.duckdb.schema import EXTRA, quoted
-from detectors.condition import Always
+from detectors.condition import Always, fields_of
 from detectors.frame import Interval
 from detectors.query import Measure, Runs, Statistic, Unmatched
 from recognizer.mapping import Column, Kind, columns
@@ -68,30 +70,40 @@ def _cell_columns(ask: Ask) -> str:
     return ", ".join([BUCKET, *_key_columns(ask)])
 
 
-def _base(ask: Ask) -> Sql:
-    """The events of the ask with their bucket and their keys; an event comes once for each of its keys."""
+def _base(ask: Ask, fields: Iterable[str]) -> Sql:
+    """The events of the ask with their bucket, their keys and ``fields``; an event comes once for each of its keys."""
     width = ask.query.bucket_ms
     bucket = (
         # SQL's remainder takes the sign of the dividend; times before 1970 need the positive one
         Sql("timestamp - ((timestamp % ?) + ?) % ?", (width,) * 3) if width else Sql("?", (ask.interval.start_ms,))
     )
-    found = Sql("SELECT *, CAST(") + bucket + f" AS BIGINT) AS {BUCKET}"
-    nested: list[str] = []
+    nested = [
+        (column, field)
+        for column, field in zip(_key_columns(ask), ask.query.group_by, strict=True)
+        if columns()[field].is_list
+    ]
+    found = Sql("SELECT CAST(") + bucket + f" AS BIGINT) AS {BUCKET}"
     for column, field in zip(_key_columns(ask), ask.query.group_by, strict=True):
-        if columns()[field].is_list:
-            distinct = f"CASE WHEN len({quoted(field)}) > 0 THEN list_distinct({quoted(field)}) ELSE [NULL] END"
-            nested.append(f"unnest({distinct}) AS {column}")
-        else:
+        if not columns()[field].is_list:
             found += f", {quoted(field)} AS {column}"
+    # all columns would do, but to plan with them takes DuckDB longer than to answer
+    for field in sorted({*fields, *(field for _, field in nested)}):
+        found += f", {quoted(field)}"
     found += Sql("\n  FROM events\n  WHERE ") + _within(ask.interval) + " AND " + condition(ask.query.where)
-    for each in nested:
+    for column, field in nested:
         # one after the other: two unnest in one SELECT would be paired instead of multiplied
-        found = Sql(f"SELECT *, {each} FROM (") + found + ")"
+        distinct = f"CASE WHEN len({quoted(field)}) > 0 THEN list_distinct({quoted(field)}) ELSE [NULL] END"
+        found = Sql(f"SELECT *, unnest({distinct}) AS {column} FROM (") + found + ")"
     return Sql("WITH base AS (\n  ") + found + "\n)"
 
 
+def _looked_at(measure: Measure) -> set[str]:
+    """The fields that one aggregate needs."""
+    return {*fields_of(measure.where), *([measure.field] if measure.field is not None else [])}
+
+
 def _cells(ask: Ask) -> Sql:
-    base = _base(ask)
+    base = _base(ask, chain.from_iterable(map(_looked_at, plain_measures(ask))))
     source = "base"
     if ask.query.top is not None and ask.query.group_by:
         base += _kept(ask, ask.query.top)
@@ -169,25 +181,25 @@ def _runs(ask: Ask, measure: Runs) -> Sql:
 
     A run is found by the difference of two numberings: one of all events, one of those with the same outcome.
     """
-    cell, order = _cell_columns(ask), "ORDER BY timestamp, event_id"
+    cell, value = _cell_columns(ask), quoted(measure.field)
     text = f""",
 numbered AS (
-  SELECT {cell}, timestamp, {quoted(measure.field)} AS "#value",
-    row_number() OVER (PARTITION BY {cell} {order}) AS "#n",
-    row_number() OVER (PARTITION BY {cell}, {quoted(measure.field)} {order}) AS "#same"
+  SELECT {cell}, timestamp, {value}, row_number() OVER ordered AS "#n", lead(1) OVER ordered IS NULL AS "#final"
   FROM base
+  WINDOW ordered AS (PARTITION BY {cell} ORDER BY timestamp, event_id)
 ),
-runs AS (
-  SELECT {cell}, "#value", count(*) AS "#length", min(timestamp) AS "#start", max(timestamp) AS "#end",
-    min("#n") AS "#first", max("#n") AS "#last"
-  FROM numbered GROUP BY {cell}, "#value", "#n" - "#same"
+errors AS (
+  SELECT *, "#n" - row_number() OVER (PARTITION BY {cell}, {value} ORDER BY "#n") AS "#run"
+  FROM numbered
+  WHERE {value} IS NOT NULL
 )
-SELECT {cell}, "#value", "#length", "#start", "#end", "#first" = 1 AS "#begins",
-  "#last" = max("#last") OVER (PARTITION BY {cell}) AS "#ends"
-FROM runs
-QUALIFY "#value" IS NOT NULL AND ("#begins" OR "#ends" OR "#length" >= ?)
-ORDER BY {cell}, "#first\""""
-    return _base(ask) + Sql(text, (measure.at_least,))
+SELECT {cell}, {value}, count(*) AS "#length", min(timestamp), max(timestamp),
+  min("#n") = 1 AS "#begins", bool_or("#final") AS "#ends"
+FROM errors
+GROUP BY {cell}, {value}, "#run"
+HAVING "#begins" OR "#ends" OR "#length" >= ?
+ORDER BY {cell}, min("#n")"""
+    return _base(ask, ("timestamp", "event_id", measure.field)) + Sql(text, (measure.at_least,))
 
 
 def _unmatched(ask: Ask, measure: Unmatched) -> Sql:
@@ -196,7 +208,7 @@ def _unmatched(ask: Ask, measure: Unmatched) -> Sql:
     before_ms = ask.query.bucket_ms or ask.interval.length_ms
     reach = Interval(ask.interval.start_ms - 2 * before_ms, ask.interval.end_ms + ask.query.settle_ms)
     return (
-        _base(ask)
+        _base(ask, {measure.field, *fields_of(measure.start)})
         + Sql(f',\nstarted AS (\n  SELECT DISTINCT {cell}, {name} AS "#id" FROM base\n  WHERE {name} IS NOT NULL AND ')
         + condition(measure.start)
         + Sql(f'\n),\nended AS (\n  SELECT {name} AS "#id", max(timestamp) AS "#last" FROM events\n  WHERE ')
