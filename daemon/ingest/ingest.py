@@ -63,7 +63,9 @@ class Ingest:
         self._files: Files | None = None
         self._total = Tally()
         self._teller = Teller()
+        self._past: set[Inode] | None = None
         self._put: set[LineKey] = set()
+        self._refused: list[Misfit] = []
         self._next: Inode | None = None
         self._pause_s = self._retry_at_s = 0.0
 
@@ -84,7 +86,6 @@ class Ingest:
             self._retry_at_s = self._clock.monotonic() + self._pause_s
         else:
             self._teller.recovered()
-            self._put.clear()
             self._pause_s = 0.0
         self._total.add(tally)
         self._publish(files)
@@ -116,8 +117,11 @@ class Ingest:
     def _pass(self, tally: Tally) -> tuple[int, bool]:
         """Take turns, a block a file, until nothing is left or the limit is reached: files seen, whether more waits."""
         found = scan(self._config.paths)
+        if self._past is None:
+            self._past = {file.inode for file in found.files if file.rotated}
         if self._files is None:
-            self._files = self._begin(found.files)
+            self._files = self._begin(found.files, self._past)
+        self._put_refused(tally)
         problems = {path: problem(error) for path, error in found.problems.items()}
         order = self._files.order(found.files)
         first = next((place for place, (inode, _) in enumerate(order) if inode == self._next), 0)
@@ -127,24 +131,24 @@ class Ingest:
             if self._turn(self._files, *turn, tally, problems):
                 queue.append(turn)
         self._next = queue[0][0] if queue else None
-        self._teller.unreadable(problems)
+        self._teller.unreadable(self._teller.problems | problems if queue else problems)
         return len(found.files), bool(queue)
 
-    def _begin(self, found: list[Found]) -> Files:
-        """Take up where the last process stopped. Rotated files that were there before a glob was first watched are the
+    def _begin(self, found: list[Found], past: set[Inode]) -> Files:
+        """Take up where the last process stopped. Files that had been rotated before a glob was first watched are the
         past: they are declared as read."""
         checkpoints = self._store.checkpoints()
         files = Files(Consumed(checkpoints.values()), open_limit=self._open_limit)
         unwatched = {pattern for pattern in self._config.paths if _glob_identity(pattern) not in checkpoints}
         for file in found:
-            if file.rotated and file.pattern in unwatched:
+            if file.inode in past and file.pattern in unwatched:
                 try:
-                    past = files.past(file)
+                    place = files.past(file)
                 except (OSError, Unreadable) as error:
                     logger.warning("can't read %s: %s", shown(file.path), problem(error))
                     continue
-                if past is not None:
-                    self._store.append(Batch((), (), past))
+                if place is not None:
+                    self._store.append(Batch((), (), place))
         for pattern in sorted(unwatched):
             self._store.append(Batch((), (), Checkpoint(_glob_identity(pattern), shown(pattern), 0)))
         return files
@@ -157,7 +161,8 @@ class Ingest:
             source = files.source(inode, found, now_s)
             if source is None:
                 return False
-            over = source.superseded and not source.ended and now_s - source.changed_at >= self._superseded_idle_s
+            rested = source.superseded and now_s - source.changed_at >= self._superseded_idle_s
+            over = not source.ended and (rested or source.fixed)
             if source.waiting and not over:
                 return False
             block = source.read(self._batch_lines, to_the_end=over)
@@ -194,11 +199,12 @@ class Ingest:
             for malformed, offset in zip(decoded.malformed, decoded.malformed_offsets, strict=True)
         ]
         self._put_aside(misfits, tally)
+        self._put.update(misfit.key() for misfit in misfits)
         place = Checkpoint(block.head.identity(), shown(source.path), block.end)
         appended = self._store.append(Batch(decoded.events, decoded.lines, place))
         files.consumed.record(block.head, block.end)
         source.advance(block)
-        self._put_aside(_refused(source, block, origin, appended.refused), tally)
+        self._put.difference_update(misfit.key() for misfit in misfits)
         tally.events += appended.stored
         tally.duplicates += appended.duplicates
         tally.bytes += block.end - block.start
@@ -207,6 +213,8 @@ class Ingest:
             tally.saw(max(event.timestamp for event in decoded.events))
         for note in decoded.notes:
             self._teller.once(shown(source.path), note, NOTE_HINTS[note])
+        self._refused += _refused(source, block, origin, appended.refused)
+        self._put_refused(tally)
 
     def _decoded(self, block: Block, origin: str) -> Decoded:
         if block.length:
@@ -232,10 +240,14 @@ class Ingest:
         tally.not_quarantined += self._quarantine.put(misfits, self._clock.now_ms())
         for misfit in misfits:
             malformed = misfit.malformed
-            self._put.add(misfit.key())
             tally.malformed[malformed.reason] += 1
             text = f"the line at byte {misfit.offset} is malformed: {malformed.detail}; {malformed.hint}"
             self._teller.once(misfit.file, malformed.reason, text)
+
+    def _put_refused(self, tally: Tally) -> None:
+        """Quarantine what the store refused; kept in memory while the quarantine can't be written."""
+        self._put_aside(self._refused, tally)
+        self._refused = []
 
     def _publish(self, files: int) -> None:
         total = self._total

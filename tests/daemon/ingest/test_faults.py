@@ -91,11 +91,15 @@ def test_a_store_that_is_down_at_the_start_delays_and_loses_nothing(tailing: Tai
     log.write(log.own())
     log.rename()
     log.reopen()
+    past = names(log)
     log.write(log.own())
     assert tailing.drain().trouble
+    log.rename()
+    log.reopen()
+    log.write(log.own())
     store.mood = None
-    tailing.drain()
-    assert sum(tailing.stored().values()) == 1  # what had been rotated before we first could look is the past
+    tailing.settle()
+    assert tailing.stored() == names(log) - past
 
 
 def test_an_operators_fault_keeps_the_place(tailing: Tailing, store: Moody) -> None:
@@ -132,6 +136,19 @@ def test_a_line_the_store_refuses_is_put_aside_with_its_place(tailing: Tailing, 
     assert (entry.reason, entry.detail) == (MalformedReason.REFUSED_BY_STORE, "mapping conflict")
     assert report.malformed == {MalformedReason.REFUSED_BY_STORE: 1}
     assert report.events == 2
+
+
+def test_a_refused_line_waits_for_a_quarantine_that_can_be_written(tailing: Tailing, store: Moody) -> None:
+    store.refuse = b"app.log-0"
+    tailing.quarantine.write_text("a file where the folder should be")
+    log = tailing.log()
+    log.write(log.own(), log.own())
+    assert tailing.drain().trouble
+    tailing.quarantine.unlink()
+    assert tailing.drain().trouble is None
+    assert [entry.line for entry in tailing.quarantined()] == log.complete[:1]
+    assert tailing.ingest.counters().malformed_total == {MalformedReason.REFUSED_BY_STORE: 1}
+    assert tailing.ingest.counters().events_total == 1
 
 
 def test_nothing_is_read_past_a_malformed_line_that_cannot_be_kept(tailing: Tailing) -> None:

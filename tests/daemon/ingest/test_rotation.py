@@ -139,6 +139,17 @@ def test_the_unread_end_of_a_compressed_file_is_read(tailing: Tailing, error: st
     assert tailing.duplicates == 0
 
 
+def test_a_compressed_file_that_the_glob_names_is_read_to_its_end_at_once(make_tailing: MakeTailing) -> None:
+    tailing = make_tailing("*.gz")
+    log = tailing.log()
+    lines = [log.own(), log.foreign()]
+    (tailing.logs / "old.gz").write_bytes(gzip.compress(b"\n".join(lines)))
+    tailing.drain()
+    log.complete += lines
+    assert tailing.stored() == names(log)
+    assert tailing.ingest.counters().files_open == 0
+
+
 def test_half_a_gzip_file_is_named_and_read_once_it_is_whole(
     tailing: Tailing, caplog: pytest.LogCaptureFixture
 ) -> None:
