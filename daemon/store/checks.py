@@ -28,6 +28,7 @@ The checks state what the protocol leaves open:
 from collections.abc import Iterable
 
 from daemon.store.conformance import appending, conditions, measures, samples, series
+from daemon.store.conformance.agreement import check_agreement
 from daemon.store.conformance.measures import expect_close, percentile_bounds
 from daemon.store.conformance.support import ConformanceError, MakeStore, StoreCheck
 
@@ -36,6 +37,7 @@ __all__ = [
     "ConformanceError",
     "MakeStore",
     "StoreCheck",
+    "check_agreement",
     "check_store",
     "expect_close",
     "percentile_bounds",

@@ -1,6 +1,6 @@
 """The stores that every store test runs on.
 
-A test that takes ``make_store`` runs once per name in STORES. The name's factory is the fixture
+A test that takes ``make_store`` runs once per name in `tests.daemon.store.stores.STORES`. The name's factory is the fixture
 ``make_store_<name with underscores>``, defined here; it gives a callable that makes a fresh, empty store whose
 appended events can be asked for at once.
 """
@@ -13,14 +13,7 @@ import pytest
 from daemon.store.checks import MakeStore
 from daemon.store.duckdb.store import DuckDBStore
 from daemon.store.reference import ReferenceStore
-
-STORES = [
-    "memory",
-    "duckdb",
-    "duckdb-in-memory",
-    pytest.param("elasticsearch-8", marks=pytest.mark.elasticsearch),
-    pytest.param("elasticsearch-9", marks=pytest.mark.elasticsearch),
-]
+from tests.daemon.store.stores import STORES
 
 
 @pytest.fixture(params=STORES)
