@@ -1,6 +1,26 @@
-"""Which field values the bad events share and the baseline does not."""
+"""Which field values the bad events share and the baseline does not: "92 % under the upload folder".
 
+The daemon asks `suspect_query` for every field of `suspect_fields` and once for the totals, turns the answers into
+`Tally` values with `tally`, and `rank` tells which values stand out. Pure; the store is asked by the daemon.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from detectors.condition import Compare, Condition, Op, all_of, any_of, fields_of
+from detectors.finding import Finding
+from detectors.frame import Frame, Interval
+from detectors.keys import key_condition
+from detectors.query import Measure, Query
+from detectors.stats.association import excess_probability, holm, lift
+
+TOP_VALUES = 20
+MOST_SUSPECTS = 3
+LEAST_SHARE = 0.2
+"""A value that fewer of the bad events have explains too little."""
+LEAST_LIFT = 1.5
+SIGNIFICANT = 0.01
+_SAME_EVENTS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +39,127 @@ class Suspect:
     base_total: int
     lift: float
     significance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many bad and how many baseline events there are."""
+
+    bad: int
+    base: int
+
+
+def suspect_fields(finding: Finding, fields: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``fields`` that could say something new: not in the key, not in the condition that made events bad.
+
+    None where the finding has no bad events to compare with others (a silent source, an unfinished request).
+    """
+    evidence = finding.evidence
+    if evidence.bad == evidence.baseline and evidence.compare_with is None:
+        return ()
+    known = {name for name, _ in finding.key} | fields_of(finding.evidence.bad)
+    return tuple(name for name in fields if name not in known)
+
+
+def suspect_interval(finding: Finding) -> Interval:
+    """The interval over which the suspect queries of a finding are asked."""
+    interval, other = finding.evidence.interval, finding.evidence.compare_with
+    if other is None:
+        return interval
+    return Interval(min(interval.start_ms, other.start_ms), max(interval.end_ms, other.end_ms))
+
+
+def suspect_query(finding: Finding, field: str | None) -> Query:
+    """How often each value of ``field`` occurs among bad and baseline events; with None the totals.
+
+    To be asked over `suspect_interval`, as one bucket.
+    """
+    evidence = finding.evidence
+    bad, baseline = evidence.bad, evidence.baseline
+    if evidence.compare_with is not None:
+        bad, baseline = all_of(bad, _within(evidence.interval)), all_of(baseline, _within(evidence.compare_with))
+    return Query(
+        where=all_of(any_of(bad, baseline), key_condition(finding.key)),
+        group_by=() if field is None else (field,),
+        measures=(Measure("bad", where=bad), Measure("base", where=baseline)),
+        bucket_ms=0,
+        top=None if field is None else TOP_VALUES,
+    )
+
+
+def tally(frame: Frame) -> dict[str | None, Tally]:
+    """The answer to a `suspect_query`: counts by the field's value (None: the field is missing, or the totals)."""
+    return {
+        series.key[0][1] if series.key else None: Tally(_count(series.values["bad"]), _count(series.values["base"]))
+        for series in frame.series
+    }
+
+
+def rank(total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]]) -> tuple[Suspect, ...]:
+    """At most three values that the bad events have far more often than the baseline, the clearest first.
+
+    ``tallies`` holds the counts by field and value. A suspect holds for a fifth of the bad events, is half as common
+    again as in the baseline, and is significant after Holm's correction for all values compared. Of values that
+    evidently hold for the same events only the first is told.
+    """
+    if total.bad < 1 or total.base < 1:
+        return ()
+    candidates = [
+        (field, value, Tally(min(count.bad, total.bad), min(count.base, total.base)))
+        for field, counts in tallies.items()
+        for value, count in counts.items()
+        if value is not None
+    ]
+    chances = holm([excess_probability(one.bad, total.bad, one.base, total.base) for _, _, one in candidates])
+    suspects = [
+        Suspect(
+            field=field,
+            value=value,
+            bad=one.bad,
+            bad_total=total.bad,
+            base=one.base,
+            base_total=total.base,
+            lift=lift(one.bad, total.bad, one.base, total.base),
+            significance=chance,
+        )
+        for (field, value, one), chance in zip(candidates, chances, strict=True)
+    ]
+    clear = [
+        one
+        for one in suspects
+        if one.significance <= SIGNIFICANT and one.lift >= LEAST_LIFT and one.bad >= LEAST_SHARE * total.bad
+    ]
+    return _distinct(sorted(clear, key=_clearness))
+
+
+def _clearness(suspect: Suspect) -> tuple[float, float, int, str, str]:
+    difference = suspect.bad / suspect.bad_total - suspect.base / suspect.base_total
+    return -difference, suspect.significance, -suspect.bad, suspect.field, suspect.value
+
+
+def _distinct(suspects: Sequence[Suspect]) -> tuple[Suspect, ...]:
+    kept: list[Suspect] = []
+    for suspect in suspects:
+        if len(kept) < MOST_SUSPECTS and not any(_same_events(suspect, other) for other in kept):
+            kept.append(suspect)
+    return tuple(kept)
+
+
+def _same_events(one: Suspect, other: Suspect) -> bool:
+    """Two fields' values with nearly the same counts: a folder that only one host serves is told once."""
+    return (
+        one.field != other.field
+        and abs(one.bad - other.bad) <= _SAME_EVENTS * one.bad_total
+        and abs(one.base - other.base) <= _SAME_EVENTS * one.base_total
+    )
+
+
+def _within(interval: Interval) -> Condition:
+    return all_of(
+        Compare("timestamp", Op.GE, interval.start_ms),
+        Compare("timestamp", Op.LT, interval.end_ms),
+    )
+
+
+def _count(values: Sequence[object]) -> int:
+    return int(sum(value for value in values if isinstance(value, (int, float))))

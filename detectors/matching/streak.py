@@ -97,7 +97,8 @@ class Streak(DetectorModel):
             run = joiner.open_at(at_ms)
             for ended in joiner.take_ended():
                 if not told.knows(ended):
-                    found.setdefault(bucket_end_ms(frame, ended.bucket_ms), []).append(told.tell(ended))
+                    found.setdefault(bucket_end_ms(frame, ended.bucket_ms), []).append(ended)
+                told.tell(ended)  # also its last events, or a later frame that begins with them takes them for news
             if run is not None and index >= fresh:
                 found.setdefault(at_ms, []).append(told.tell(run))
         return found

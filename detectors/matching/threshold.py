@@ -70,7 +70,9 @@ class Threshold(DetectorModel, Bounds):
 
     @property
     def _enough_events(self) -> int:
-        return _ENOUGH_EVENTS.get(self.measure, 1) if self.at_least_events is None else self.at_least_events
+        """A group without any event is not in the frame at all, so its windows say nothing; everything together is."""
+        enough = _ENOUGH_EVENTS.get(self.measure, 1) if self.at_least_events is None else self.at_least_events
+        return max(enough, 1) if self.group_by else enough
 
     def query(self) -> Query:
         bucket_ms = self.window if self.measure in _NOT_MERGEABLE else sliding_bucket_ms(self.window)

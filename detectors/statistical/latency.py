@@ -191,7 +191,7 @@ class Latency(Learning):
         return recent[change_start(np.array(excess))].start_ms
 
     def _finding(self, key: Key, at_ms: int, since_ms: int, rise: _Rise) -> Finding:
-        high = math.exp(rise.high)
+        high, since_ms = math.exp(rise.high), min(since_ms, at_ms)
         return Finding(
             key=key,
             at_ms=at_ms,
