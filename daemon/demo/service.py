@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from recognizer.model import load
 from recognizer.pipeline import Recognizer
+from recognizer.train import SIDE
 
-BATCH = 8
-PAUSE_S = 0.25
-SLOW_S = 0.15
+BATCH = 4
+PAUSE_S = 0.1
+WARM_UP = 10
+SLOW_S = 0.3
 """How much longer a batch takes on the slow device."""
 NOISE = 1.4
 """Deviation of the noise a dirty lens adds to the normalised picture."""
@@ -53,6 +55,8 @@ class Service:
     def __init__(self, model: Path, paths: Sequence[str], seed: int) -> None:
         self.weather = Weather()
         loaded = load(model, "cpu")
+        for _ in range(WARM_UP):  # the first passes of a process are slow, and would be learned as usual
+            loaded.logits(torch.zeros(BATCH, 3, SIDE, SIDE))
         self._recognizer = Recognizer(replace(loaded, network=Troubled(loaded.network, self.weather).eval()))
         self._paths = list(paths)
         self._random = random.Random(seed)  # noqa: S311  # which picture comes next guards nothing
@@ -60,8 +64,8 @@ class Service:
         self._thread = threading.Thread(target=self._work, name="service")
 
     def serve(self, paths: Sequence[str]) -> None:
-        """Recognise these paths once."""
-        for _ in self._recognizer.recognize(paths, batch_size=BATCH):
+        """Recognise these paths once, in their order."""
+        for _ in self._recognizer.recognize(paths, batch_size=BATCH, workers=1):
             pass
 
     def start(self) -> None:

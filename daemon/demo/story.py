@@ -23,10 +23,10 @@ from recognizer.sinks import FileSink
 from recognizer.train import train
 
 SEED = 7
-LEARNING_S = 45.0
+LEARNING_S = 50.0
 PATIENCE_S = 75.0
 STATISTICAL = {
-    "latency": {"min_history": "40s", "history": "30m"},
+    "latency": {"min_history": "40s", "history": "30m", "threshold": 3.5},
     "confidence_drift": {"min_history": "40s", "history": "30m"},
 }
 
