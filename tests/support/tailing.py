@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.clock import ManualClock
+from daemon.ingest.ingest import Ingest
 from daemon.ingest.quarantine import Quarantined, read_quarantine
 from daemon.ingest.report import IngestReport
-from daemon.ingest.ingest import Ingest
 from daemon.store.base import EventStore, Sample
 from detectors.condition import Always
 from detectors.frame import Interval
