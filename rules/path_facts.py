@@ -46,6 +46,12 @@ def path_facts(event: Event, language: Language, exists: Callable[[str], bool | 
     return tuple(_facts(event, path, issues, _WORDS[language], exists))
 
 
+def cleaned_exists(event: Event, cleaned: str, exists: Callable[[str], bool | None]) -> bool | None:
+    """Whether a file is at the cleaned path, by the event's own word or else by ``exists``."""
+    told = event.path_cleaned_exists if event.path_cleaned in (None, cleaned) else None
+    return told if told is not None else exists(cleaned)
+
+
 def _facts(
     event: Event,
     path: str,
@@ -60,8 +66,7 @@ def _facts(
     cleaned = clean(path)
     if cleaned == path:
         return
-    told = event.path_cleaned_exists if event.path_cleaned in (None, cleaned) else None
-    there = told if told is not None else exists(cleaned)
+    there = cleaned_exists(event, cleaned, exists)
     word = "unknown" if there is None else "exists" if there else "missing"
     yield words[word].format(cleaned=visible(cleaned, PATH_LIMIT))
     if not there and exists(path):

@@ -13,7 +13,7 @@ from recognizer.paths import clean, inspect, visible
 from recognizer.reasons import EventType, InputReason
 from rules.kql import to_kql
 from rules.model import Language
-from rules.path_facts import path_facts
+from rules.path_facts import cleaned_exists, path_facts
 from rules.remedy_pages import fill, page
 from rules.shell import quote
 
@@ -21,7 +21,7 @@ TEXT_LIMIT = 300
 """Characters of an event's value that a sentence shows; commands always carry the whole value."""
 COMMAND_LIMIT = 8_192
 
-_PATHS = frozenset({"path", "cleaned", "renamed", "dir"})
+_PATHS = frozenset({"path", "cleaned", "found", "misnamed", "renamed", "dir"})
 
 _INPUT_REASONS: frozenset[str] = frozenset(InputReason)
 _KNOWN_CAUSES = _INPUT_REASONS - {InputReason.UNSPECIFIED}
@@ -59,7 +59,7 @@ def choose(
     """
     reason, event = _cause(finding, samples)
     template = page(reason, language)
-    values = _values(finding, event)
+    values = _values(finding, event, exists)
     shown = {name: visible(value, TEXT_LIMIT) for name, value in values.items()}
     quoted = {name: word for name, value in values.items() if (word := quote(_argument(name, value))) is not None}
     lines = [line for template_line in template.command if (line := fill(template_line, quoted)) is not None]
@@ -104,7 +104,7 @@ def _reason_of(event: Event, finding: Finding) -> str | None:
     return None
 
 
-def _values(finding: Finding, event: Event | None) -> dict[str, str]:
+def _values(finding: Finding, event: Event | None, exists: Callable[[str], bool | None]) -> dict[str, str]:
     """What the placeholders stand for, as far as it is known."""
     key = dict(finding.key)
     found: dict[str, str | None] = {
@@ -117,10 +117,14 @@ def _values(finding: Finding, event: Event | None) -> dict[str, str]:
         path = event.file_path
         # the event's own path_cleaned is not trusted: whoever can forge a log line would choose the target of a rename
         cleaned = clean(path) if path is not None else None
+        there = cleaned is not None and cleaned != path and bool(cleaned_exists(event, cleaned, exists))
+        movable = path is not None and cleaned is not None and not there and _stays(path, cleaned)
         found |= {
             "path": path,
             "cleaned": cleaned,
-            "renamed": cleaned if path is not None and cleaned is not None and _stays(path, cleaned) else None,
+            "found": cleaned if there else None,
+            "misnamed": None if there else path,
+            "renamed": cleaned if movable else None,
             "dir": (posixpath.dirname(path) if path else None) or event.file_dir or found["dir"],
             "host": found["host"] or event.host,
             "model": found["model"] or event.model_name,

@@ -23,6 +23,8 @@ PLACEHOLDERS = frozenset(
     {
         "path",  # the picture's path as the service was given it
         "cleaned",  # the path that was probably meant
+        "found",  # the same, when a file is known to be there: nothing needs a new name
+        "misnamed",  # the path, unless a file is known to be where it was probably meant
         "renamed",  # the cleaned path where it is safe to rename to it
         "dir",  # the folder of the path
         "host",  # the machine that wrote the event

@@ -24,6 +24,8 @@ LONGEST_DELAY_S = 6 * 3_600.0
 SHORTEST_DELAY_S = 1.0
 LONGEST_BREAK_S = 300.0
 """A channel that is down is probed at least this often, so that its recovery is noticed soon."""
+FAILURES_TO_BREAK = 3
+"""One failed attempt is the message's own misfortune; so many in a row are the channel's."""
 LONGEST_WISH_S = 24 * 3_600.0
 """A receiver's Retry-After is obeyed up to a day."""
 GIVE_UP_MS = 72 * 3_600_000
@@ -182,8 +184,8 @@ class Sender:
     - Each channel has a thread of its own: one that hangs delays no other.
     - Full jitter: the n-th retry comes after a random time up to 5 s x 2^n, at most 6 h, for at least 72 h; a
       receiver's Retry-After is obeyed. Then, or on a failure for good, the message is a dead letter.
-    - A failure that is the channel's (no connection, wrong password...) opens its breaker: nothing else is tried
-      until one probing message went through.
+    - Three failures in a row that are the channel's (no connection, wrong password...), or its wish to be left
+      alone, open its breaker: nothing else is tried until one probing message went through.
     - At least once: a delivery is recorded after it succeeded; a repeated message has the same id.
 
     The random delays depend on ``random``, the message and the attempt alone, not on the order of threads.
@@ -251,7 +253,7 @@ class Sender:
                     self._bury(row, _no_such_channel(name))
             elif not worker.busy and breaker.open_until_ms <= now_ms:
                 handed = True
-                worker.hand_over(batch[:1] if breaker.failures else batch)
+                worker.hand_over(batch[:1] if breaker.failures >= FAILURES_TO_BREAK else batch)
         return handed
 
     def _record_finished(self) -> None:
@@ -296,14 +298,15 @@ class Sender:
         if failure is None or failure.reason not in _OF_THE_CHANNEL:
             self._breakers[row.channel] = _Breaker()
             return
-        delay_s = self._delay_s(row, breaker.failures, failure, LONGEST_BREAK_S)
         breaker.failures += 1
-        breaker.open_until_ms = now_ms + round(delay_s * 1_000)
         breaker.why = _explained(failure)
+        if breaker.failures >= FAILURES_TO_BREAK or failure.after_s is not None:
+            delay_s = self._delay_s(row, breaker.failures - FAILURES_TO_BREAK, failure, LONGEST_BREAK_S)
+            breaker.open_until_ms = now_ms + round(delay_s * 1_000)
 
     def _delay_s(self, row: OutboxRow, attempts: int, failure: DeliveryError, longest_s: float) -> float:
         """Full jitter below a doubling ceiling, and never before the receiver wants to hear again."""
-        ceiling_s = min(longest_s, FIRST_DELAY_S * 2 ** min(attempts, 32))
+        ceiling_s = min(longest_s, FIRST_DELAY_S * 2 ** max(0, min(attempts, 32)))
         jitter = random.Random(f"{self._salt}/{row.id}/{attempts}")  # noqa: S311  # spreads load, guards nothing
         delay_s = jitter.uniform(SHORTEST_DELAY_S, ceiling_s)
         return max(delay_s, min(failure.after_s or 0.0, LONGEST_WISH_S))

@@ -44,7 +44,7 @@ class Service:
             events = [
                 bare(now_ms, "inference_complete", "steady", duration_ms=20.0, n=self.lines + n) for n in range(8)
             ]
-            if self.lines // 30 > len(self.hosts):
+            if self.lines // 150 > len(self.hosts):
                 self.hosts.append(f"host-{len(self.hosts)}")
                 events += incident(now_ms, self.hosts[-1])
             written = write_log(self._log, events)
