@@ -19,7 +19,7 @@ from daemon.store.elastic.settings import ElasticSettings
 from recognizer.paths import visible
 
 if TYPE_CHECKING:
-    from elastic_transport import BaseNode, NodePool
+    from elastic_transport import BaseNode, HttpHeaders, NodePool
 
 _log = logging.getLogger(__name__)
 
@@ -103,14 +103,23 @@ class Client:
         self._pool = _node_pool(settings)
 
     def request(
-        self, method: str, target: str, body: bytes | None = None, *, lines: bool = False, accept: Iterable[int] = ()
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        *,
+        lines: bool = False,
+        zipped: bool = False,
+        accept: Iterable[int] = (),
     ) -> Answer:
         """The answer to one request, whatever its status, unless the status says "later" (429, 502, 503, 504),
         "not you" (401, 403) or "elsewhere" (3xx): these raise StoreUnavailable, except those in ``accept``.
 
+        ``lines``: the body is NDJSON; ``zipped``: the answer may come compressed.
         A request that got no answer is tried once more on the next node: everything sent here may be repeated.
         """
-        answer = self._send(method, target, body, lines=lines)
+        headers = self._headers(has_body=body is not None, lines=lines, zipped=zipped)
+        answer = self._send(method, target, body, headers)
         if answer.status not in accept:
             _refuse(answer)
         return answer
@@ -119,10 +128,9 @@ class Client:
         for node in self._pool.all():
             node.close()
 
-    def _send(self, method: str, target: str, body: bytes | None, *, lines: bool) -> Answer:
+    def _send(self, method: str, target: str, body: bytes | None, headers: "HttpHeaders") -> Answer:
         from elastic_transport import ConnectionTimeout, TlsError, TransportError  # noqa: PLC0415
 
-        headers = self._headers(body is not None, lines=lines)
         last: TransportError | None = None
         for _ in range(max(2, len(self._pool))):
             node = self._pool.get()
@@ -138,10 +146,12 @@ class Client:
                 return self._checked(node, response.meta.status, response.meta.headers, response.body)
         raise self._unreachable(last) from last
 
-    def _headers(self, has_body: bool, *, lines: bool) -> Any:  # noqa: FBT001
+    def _headers(self, *, has_body: bool, lines: bool, zipped: bool) -> "HttpHeaders":
         from elastic_transport import HttpHeaders  # noqa: PLC0415
 
         headers = {"accept": _JSON}
+        if zipped:
+            headers["accept-encoding"] = "gzip"
         if has_body:
             headers["content-type"] = _NDJSON if lines else _JSON
         settings = self._settings

@@ -7,6 +7,7 @@ was longer than a page, outcomes interleave, or ``top`` is wanted per bucket.
 
 import logging
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 from daemon.store.base import Ask
@@ -34,12 +35,25 @@ Steps: TypeAlias = Generator[list[Search], list[Reply], Result]
 
 def converse(steps: Sequence[Steps[Result]], exchange: Callable[[list[Search]], list[Reply]]) -> tuple[Result, ...]:
     """Runs the generators to their ends; everything that they want at the same time goes into one exchange."""
+    conversation = _together(steps)
+    replies: list[Reply] | None = None
+    while True:
+        try:
+            wanted = next(conversation) if replies is None else conversation.send(replies)
+        except StopIteration as stop:
+            results: list[Result] = stop.value
+            return tuple(results)
+        replies = exchange(wanted)
+
+
+def _together(steps: Sequence[Steps[Result]]) -> Steps[list[Result]]:
+    """Several generators as one, which wants what all of them want at a time."""
     results: dict[int, Result] = {}
     wanted: dict[int, list[Search]] = {}
 
     def advance(index: int, replies: list[Reply] | None) -> None:
         try:
-            wanted[index] = steps[index].send(replies) if replies is not None else next(steps[index])
+            wanted[index] = next(steps[index]) if replies is None else steps[index].send(replies)
         except StopIteration as stop:
             results[index] = stop.value
 
@@ -47,10 +61,10 @@ def converse(steps: Sequence[Steps[Result]], exchange: Callable[[list[Search]], 
         advance(index, None)
     while wanted:
         turn, wanted = wanted, {}
-        replies = iter(exchange([search for part in turn.values() for search in part]))
+        replies = iter((yield [search for part in turn.values() for search in part]))
         for index, part in turn.items():
             advance(index, [next(replies) for _ in part])
-    return tuple(results[index] for index in range(len(steps)))
+    return [results[index] for index in range(len(steps))]
 
 
 def first_searches(ask: Ask) -> list[Search]:
@@ -80,44 +94,58 @@ def _top_by_bucket(ask: Ask, top: int) -> Steps[Frame]:
 def _answer(ask: Ask, kept: frozenset[Key] | None, restriction: tuple[Clause, ...]) -> Steps[Frame]:
     """The frame; ``kept`` are the keys that may stand in it (None: all, or the top ones of a single bucket)."""
     query = ask.query
-    ranked = query.top is not None and kept is None
-    main = (
-        _ranking(ask, query.top or 0, query.measures)
-        if ranked
-        else searches.table(ask, query.measures, *restriction, bucket_ms=query.bucket_ms)
-    )
     pairs = [measure for measure in query.measures if isinstance(measure, Unmatched)]
-    wanted = [main]
-    for pair in pairs:
-        wanted += [searches.starts(ask, pair, *restriction), searches.ends(ask, pair)]
-    replies = yield from _pages(wanted)
-    rows = _ranked_rows(replies[0], ask) if ranked else decode.cells(replies[0], ask)
-    if ranked:
-        kept = decode.top_keys(rows, _first(ask), query.top or 0)
-    if kept is not None:
-        rows = {cell: row for cell, row in rows.items() if cell[0] in kept}
-    complete = all(reply.complete for reply in replies)
+    (rows, complete), *losses = yield from _together(
+        [_rows(ask, kept, restriction), *(_unmatched(ask, pair, restriction) for pair in pairs)]
+    )
     values: dict[Cell, list[Value]] = {cell: [] for cell in rows}
     for position, measure in enumerate(query.measures):
+        all_read = True
         if isinstance(measure, Unmatched):
-            at = 1 + 2 * pairs.index(measure)
-            lost = decode.unmatched(replies[at], replies[at + 1], ask)
+            lost, all_read = losses[pairs.index(measure)]
             found: dict[Cell, Value] = {cell: lost.get(cell, 0.0) for cell in rows}
         elif isinstance(measure, Runs):
             found, all_read = yield from _runs(ask, measure, position, rows)
-            complete = complete and all_read
         else:
             found = {cell: decode.measured(measure, row, position) for cell, row in rows.items()}
+        complete = complete and all_read
         for cell, value in found.items():
             values[cell].append(value)
     return decode.frame(ask, values, complete=complete)
+
+
+def _rows(
+    ask: Ask, kept: frozenset[Key] | None, restriction: tuple[Clause, ...]
+) -> Steps[tuple[dict[Cell, Any], bool]]:
+    """The rows of the frame, and whether all indices could be read."""
+    query = ask.query
+    if query.top is not None and kept is None:
+        replies = yield from _pages([_ranking(ask, query.top, query.measures)])
+        rows = _ranked_rows(replies[0], ask)
+        kept = decode.top_keys(rows, _first(ask), query.top)
+    else:
+        replies = yield from _pages([searches.table(ask, query.measures, *restriction, bucket_ms=query.bucket_ms)])
+        rows = decode.cells(replies[0], ask)
+    return {cell: row for cell, row in rows.items() if kept is None or cell[0] in kept}, replies[0].complete
+
+
+def _unmatched(ask: Ask, measure: Unmatched, restriction: tuple[Clause, ...]) -> Steps[tuple[dict[Cell, Any], bool]]:
+    """The counts of the cells that are not zero, and whether everything could be read."""
+    buckets = searches.lost_buckets(ask)
+    if buckets:
+        replies = yield from _pages([searches.lost(ask, measure, bucket, *restriction) for bucket in buckets])
+        listed = decode.lost(dict(zip(buckets, replies, strict=True)), ask)
+        if listed is not None:
+            return listed, all(reply.complete for reply in replies)
+    replies = yield from _pages([searches.starts(ask, measure, *restriction), searches.ends(ask, measure)])
+    return decode.unmatched(replies[0], replies[1], ask), all(reply.complete for reply in replies)
 
 
 def _runs(ask: Ask, measure: Runs, position: int, rows: dict[Cell, Row]) -> Steps[tuple[dict[Cell, Value], bool]]:
     """The summaries of all cells, and whether everything could be read."""
     found: dict[Cell, Value] = {}
     for cell, row in rows.items():
-        spans = decode.spans(measure.field, row[str(position)])
+        spans = decode.spans(measure.field, row, position)
         summary = None if spans is None else from_spans(spans, measure.at_least)
         if summary is not None:
             found[cell] = summary
@@ -156,7 +184,7 @@ def _pages(wanted: list[Search], most: int | None = None) -> Steps[list[Reply]]:
             _log.warning(
                 "outcomes of more than %d events interleave: their runs are not complete", most * searches.RAW_PAGE
             )
-            return [Reply(r.rows, r.aggregations, r.hits, r.total, complete=False) for r in replies]
+            return [replace(reply, complete=False) for reply in replies]
         further = yield list(nexts.values())
         page += 1
         pending = dict(zip(nexts, further, strict=True))

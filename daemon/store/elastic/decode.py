@@ -8,7 +8,7 @@ from daemon.store.base import Ask
 from daemon.store.contract import Kind, columns, key_order, key_text
 from daemon.store.elastic.replies import Hit, Reply
 from daemon.store.elastic.runs import Span
-from daemon.store.elastic.searches import bucket_length_ms
+from daemon.store.elastic.searches import LOST_LISTED, OUTCOMES_LISTED, STARTS_LISTED, bucket_length_ms
 from detectors.condition import Always
 from detectors.frame import Frame, Key, Series, Value
 from detectors.query import Measure, Statistic
@@ -71,20 +71,20 @@ def measured(measure: Measure, row: Row, position: int) -> float | None:
     return None if value is None else float(value)
 
 
-def spans(field: str, found: Row) -> list[Span] | None:
-    """The outcomes of one bucket; None when there are more of them than were listed."""
-    if found["outcomes"].get("sum_other_doc_count"):
+def spans(field: str, row: Row, position: int) -> list[Span] | None:
+    """The outcomes of one bucket; None when there may be more of them than were listed."""
+    outcomes, successes = row.get(str(position), {}).get("buckets", ()), row[f"{position}n"]
+    if len(outcomes) == OUTCOMES_LISTED:
         return None
     kind = columns()[field].kind
     listed = [
-        _span(key_text(bool(bucket["key"]) if kind is Kind.BOOLEAN else bucket["key"]), bucket)
-        for bucket in found["outcomes"].get("buckets", ())
+        _span(key_text(bool(bucket["key"]) if kind is Kind.BOOLEAN else bucket["key"]), bucket) for bucket in outcomes
     ]
-    return [*listed, _span(None, found["none"])] if found["none"]["doc_count"] else listed
+    return [*listed, _span(None, successes)] if successes["doc_count"] else listed
 
 
 def _span(value: str | None, bucket: Row) -> Span:
-    return Span(value, bucket["doc_count"], int(bucket["first"]["value"]), int(bucket["last"]["value"]))
+    return Span(value, bucket["doc_count"], int(bucket["a"]["value"]), int(bucket["z"]["value"]))
 
 
 def outcomes(hits: Iterable[Hit], ask: Ask, field: str) -> dict[Cell, list[tuple[str | None, int]]]:
@@ -95,17 +95,41 @@ def outcomes(hits: Iterable[Hit], ask: Ask, field: str) -> dict[Cell, list[tuple
         bucket = time_ms - time_ms % ask.query.bucket_ms if ask.query.bucket_ms else ask.interval.start_ms
         values = hit.fields.get(field)
         outcome = (key_text(values[0]) if values else None, time_ms)
-        for key in _keys(hit, ask.query.group_by):
+        for key in _keys(hit.fields, ask.query.group_by):
             found.setdefault((key, bucket), []).append(outcome)
     return found
 
 
-def _keys(hit: Hit, group_by: tuple[str, ...]) -> set[Key]:
+def _keys(fields: Mapping[str, Sequence[Any]], group_by: tuple[str, ...]) -> set[Key]:
     choices: list[list[tuple[str, str | None]]] = []
     for name in group_by:
-        values: list[str | None] = [key_text(value) for value in hit.fields.get(name, ())]
+        values: list[str | None] = [key_text(value) for value in fields.get(name, ())]
         choices.append([(name, value) for value in values or [None]])
     return set(product(*choices))
+
+
+def lost(replies: Mapping[int, Reply], ask: Ask) -> dict[Cell, float] | None:
+    """How many values of each cell never ended, given each bucket's `searches.lost`; None when these do not tell.
+
+    They do not when more values lack an end than were listed, when one of them started more often than is told, and
+    when several shards were asked: each would list its own first values, and an end may lie on another shard.
+    """
+    found: dict[Cell, float] = {}
+    for bucket, reply in replies.items():
+        values = reply.aggregations.get("values", {}).get("buckets", ())
+        endless = [value for value in values if value["ends"]["doc_count"] == 0]
+        if reply.shards > 1 or len(endless) == LOST_LISTED or any(v["doc_count"] > STARTS_LISTED for v in endless):
+            return None
+        for value in endless:
+            for key in _keys_of_starts(value, ask.query.group_by):
+                found[key, bucket] = found.get((key, bucket), 0.0) + 1.0
+    return found
+
+
+def _keys_of_starts(value: Row, group_by: tuple[str, ...]) -> set[Key]:
+    if not group_by:
+        return {()}
+    return {key for hit in value["keys"]["hits"]["hits"] for key in _keys(hit.get("fields", {}), group_by)}
 
 
 def unmatched(started: Reply, ended: Reply, ask: Ask) -> dict[Cell, float]:

@@ -38,6 +38,7 @@ class _Hits(msgspec.Struct):
 
 
 class _Shards(msgspec.Struct):
+    total: int = 0
     failed: int = 0
 
 
@@ -67,13 +68,15 @@ class _Responses(msgspec.Struct):
 class Reply:
     """The answer to one search. ``complete`` is false when a part of the indices could not be read.
 
-    ``rows`` are the buckets of a composite, ``aggregations`` everything that was aggregated.
+    ``rows`` are the buckets of a composite, ``aggregations`` everything that was aggregated, ``shards`` how many were
+    asked, ``total`` the hits where they were counted.
     """
 
     rows: tuple[dict[str, Any], ...]
     aggregations: dict[str, Any]
     hits: tuple[Hit, ...]
     total: int
+    shards: int
     complete: bool
 
     def next_position(self, search: Search) -> Any:
@@ -118,6 +121,7 @@ def _reply(response: _Response) -> Reply:
         aggregations=response.aggregations,
         hits=tuple(response.hits.hits),
         total=response.hits.total.value,
+        shards=response.shards.total,
         complete=not response.timed_out and response.shards.failed == 0,
     )
 

@@ -3,7 +3,7 @@
 One `Search` is one header and one body of an ``_msearch``. What the answers mean is `daemon.store.elastic.decode`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -21,6 +21,10 @@ from detectors.query import AnyMeasure, Measure, Runs, Statistic, Unmatched
 DAY_MS = 86_400_000
 OUTCOMES_LISTED = 20
 """Different outcomes summed up for one bucket of a `Runs` measure; a bucket with more is read event by event."""
+LOST_LISTED = 10
+"""Values without an end that are listed for one bucket of an `Unmatched` measure; more are read value by value."""
+STARTS_LISTED = 100
+"""Starts of one such value in one bucket whose keys are told: Elasticsearch's own limit."""
 RAW_PAGE = 10_000
 """Events in one page of what is read event by event: Elasticsearch's own limit."""
 
@@ -30,6 +34,7 @@ _PAGE = 10_000
 _PAGE_OF_CARDINALITIES = 1_000
 """Each counter of distinct values may take 48 KiB of the cluster's memory."""
 _NAMED_DAYS = 40
+_LOST_BUCKETS = 20
 _DISTINCT_EXACT_TO = 3_000
 _COMPRESSION = 300
 """t-digest: up to twenty times this number of values are kept; its errors stay far below one percent of the ranks."""
@@ -50,6 +55,7 @@ FILTER_PATH = ",".join(
         "responses.error.root_cause.type",
         "responses.error.root_cause.reason",
         "responses.timed_out",
+        "responses._shards.total",
         "responses._shards.failed",
         "responses.hits.total.value",
         "responses.hits.hits._source",
@@ -57,6 +63,10 @@ FILTER_PATH = ",".join(
         "responses.hits.hits.fields",
         "responses.aggregations",
         "-responses.aggregations.**.doc_count_error_upper_bound",
+        "-responses.aggregations.**.sum_other_doc_count",
+        "-responses.aggregations.**.hits.total",
+        "-responses.aggregations.**.max_score",
+        "-responses.aggregations.**._*",
         "-responses.aggregations.**.*_as_string",
         "-responses.aggregations.**.variance*",
         "-responses.aggregations.**.std_deviation*",
@@ -172,6 +182,42 @@ def largest(ask: Ask, field: str, measures: Sequence[AnyMeasure], size: int) -> 
     return Search(ask.interval, body)
 
 
+def lost(ask: Ask, measure: Unmatched, bucket_ms: int, *extra: Clause) -> Search:
+    """The values that start in the bucket that begins at ``bucket_ms``, those without an end first, not all of them.
+
+    A value's documents are its starts in the bucket and its ends in time for the bucket. So the documents of a value
+    without an end are its starts, and tell the keys.
+    """
+    bucket = Interval(bucket_ms, bucket_ms + bucket_length_ms(ask))
+    reach = Interval(bucket.start_ms - bucket.length_ms, ask.interval.end_ms + ask.query.settle_ms)
+    start = clause(all_of(ask.query.where, measure.start, Exists(measure.field)))
+    end = clause(all_of(measure.end, Exists(measure.field)))
+    aggs: dict[str, Any] = {"ends": {"filter": end}}
+    if ask.query.group_by:
+        fields = _docvalues(ask.query.group_by)
+        aggs["keys"] = {
+            "top_hits": {"size": STARTS_LISTED, "_source": False, "sort": _by_time("asc"), "docvalue_fields": fields}
+        }
+    terms = {
+        "field": measure.field,
+        "size": LOST_LISTED,
+        "order": [{"ends": "asc"}, {"_key": "asc"}],
+        "collect_mode": "breadth_first",
+        **_as_map(measure.field),
+    }
+    query = within(reach, one_of([within(_overlap(bucket, ask.interval), start, *extra), end]))
+    return Search(reach, _body(query, {"values": {"terms": terms, "aggs": aggs}}))
+
+
+def lost_buckets(ask: Ask) -> list[int]:
+    """The starts of the interval's buckets; none when there are too many to look at each with `lost`."""
+    length_ms = bucket_length_ms(ask)
+    if length_ms == 0 or ask.interval.length_ms // length_ms > _LOST_BUCKETS:
+        return []
+    first = ask.interval.start_ms - (ask.interval.start_ms % length_ms if ask.query.bucket_ms else 0)
+    return list(range(first, ask.interval.end_ms, length_ms))
+
+
 def starts(ask: Ask, measure: Unmatched, *extra: Clause) -> Search:
     """One row per key, bucket and value that starts."""
     query = within(ask.interval, clause(all_of(ask.query.where, measure.start, Exists(measure.field))), *extra)
@@ -190,10 +236,6 @@ def ends(ask: Ask, measure: Unmatched) -> Search:
 
 def outcomes(ask: Ask, field: str, reach: Interval, keys: Sequence[Clause]) -> Search:
     """The events behind some keys' runs in time order: their key fields and outcomes only. No keys: all."""
-    wanted = [
-        {"field": name, "format": "epoch_millis"} if name == "timestamp" else {"field": name}
-        for name in dict.fromkeys((*ask.query.group_by, field))
-    ]
     return Search(
         reach,
         {
@@ -201,7 +243,7 @@ def outcomes(ask: Ask, field: str, reach: Interval, keys: Sequence[Clause]) -> S
             "track_total_hits": False,
             "_source": False,
             "query": within(reach, clause(ask.query.where), *([one_of(list(keys))] if keys else [])),
-            "docvalue_fields": wanted,
+            "docvalue_fields": _docvalues((*ask.query.group_by, field)),
             "sort": _by_time("asc"),
         },
         "hits",
@@ -227,6 +269,22 @@ def key_clause(key: Mapping[str, Any]) -> Clause:
     absent: list[Clause] = [{"exists": {"field": field}} for field, value in key.items() if value is None]
     parts: dict[str, Any] = {"filter": present} if present else {}
     return {"bool": parts | none_of(*absent)["bool"]} if absent else {"bool": parts}
+
+
+def _overlap(one: Interval, other: Interval) -> Interval:
+    return Interval(max(one.start_ms, other.start_ms), min(one.end_ms, other.end_ms))
+
+
+def _docvalues(fields: Iterable[str]) -> list[dict[str, str]]:
+    return [
+        {"field": name, "format": "epoch_millis"} if name == "timestamp" else {"field": name}
+        for name in dict.fromkeys(fields)
+    ]
+
+
+def _as_map(field: str) -> dict[str, str]:
+    """A minute holds few of a day's texts: no table of all of them is built for it."""
+    return {"execution_hint": "map"} if columns()[field].kind is Kind.TEXT else {}
 
 
 def _by_time(order: str) -> list[dict[str, Any]]:
@@ -266,7 +324,7 @@ def _measures(measures: Sequence[AnyMeasure]) -> dict[str, Any]:
     aggs: dict[str, Any] = {}
     for index, measure in enumerate(measures):
         if isinstance(measure, Runs):
-            aggs[f"{index}"] = _runs(measure)
+            aggs |= _runs(measure, index)
         elif isinstance(measure, Measure):
             aggregation = _measure(measure)
             if aggregation is not None:
@@ -302,16 +360,11 @@ def _metric(measure: Measure) -> dict[str, Any]:
             return {_METRICS[statistic]: {"field": measure.field}}
 
 
-def _runs(measure: Runs) -> dict[str, Any]:
+def _runs(measure: Runs, position: int) -> dict[str, Any]:
     """First and last time of each outcome and of the successes: enough wherever these do not interleave."""
-    span = {"first": {"min": {"field": TIME_FIELD}}, "last": {"max": {"field": TIME_FIELD}}}
-    terms: dict[str, Any] = {"field": measure.field, "size": OUTCOMES_LISTED}
-    if columns()[measure.field].kind is Kind.TEXT:
-        terms["execution_hint"] = "map"  # a minute holds few of a day's texts: no table of all of them is built
+    span = {"a": {"min": {"field": TIME_FIELD}}, "z": {"max": {"field": TIME_FIELD}}}
+    terms = {"field": measure.field, "size": OUTCOMES_LISTED, **_as_map(measure.field)}
     return {
-        "filter": {"match_all": {}},
-        "aggs": {
-            "outcomes": {"terms": terms, "aggs": span},
-            "none": {"missing": {"field": measure.field}, "aggs": span},
-        },
+        f"{position}": {"terms": terms, "aggs": span},
+        f"{position}n": {"missing": {"field": measure.field}, "aggs": span},
     }

@@ -128,7 +128,8 @@ class ElasticStore:
         body = b"".join(search.lines(self._settings.prefix) for search in wanted)
         for attempt in range(self._settings.attempts):
             try:
-                return read_replies(self._client.request("POST", _SEARCH_TARGET, body, lines=True), len(wanted))
+                answer = self._client.request("POST", _SEARCH_TARGET, body, lines=True, zipped=True)
+                return read_replies(answer, len(wanted))
             except ShardsStarting:
                 if attempt + 1 == self._settings.attempts:
                     raise

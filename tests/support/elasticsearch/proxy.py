@@ -45,7 +45,7 @@ class Exchange:
             connection.request(self.handler.command, self.handler.path, self.body if body is None else body, headers)
             answer = connection.getresponse()
             content = answer.read()
-            kept = ("content-type", "x-elastic-product", "location")
+            kept = ("content-type", "content-encoding", "x-elastic-product", "location")
             pairs = tuple((name, value) for name, value in answer.getheaders() if name.lower() in kept)
             return Reply(answer.status, content, pairs)
         finally:
@@ -143,12 +143,16 @@ def refuse_longer_than(limit: int) -> Fault:
 
 @dataclass
 class Proxy:
-    """``faults`` befall the requests to ``paths`` in turn; ``always`` befalls those for which none is left."""
+    """``faults`` befall the requests to ``paths`` in turn; ``always`` befalls those for which none is left.
+
+    ``requests`` are those that came, ``answered_bytes`` the bodies of unharmed answers to them.
+    """
 
     url: str
     released: threading.Event
     faults: deque[Fault]
     requests: list[str]
+    answered_bytes: list[int]
     always: Fault | None = None
     paths: tuple[str, ...] = ("/_bulk", "/_msearch")
 
@@ -169,7 +173,9 @@ def proxy_to(upstream: str) -> Iterator[Proxy]:
                 fault = proxy.faults.popleft() if proxy.faults else proxy.always
             with contextlib.suppress(ConnectionError):
                 if fault is None:
-                    exchange.reply(exchange.forward())
+                    answer = exchange.forward()
+                    proxy.answered_bytes.append(len(answer.body))
+                    exchange.reply(answer)
                 else:
                     fault(exchange)
 
@@ -181,7 +187,7 @@ def proxy_to(upstream: str) -> Iterator[Proxy]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     host, port = server.server_address[:2]
-    proxy = Proxy(f"http://{host!s}:{port}", threading.Event(), deque(), [])
+    proxy = Proxy(f"http://{host!s}:{port}", threading.Event(), deque(), [], [])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
