@@ -72,22 +72,25 @@ class World:
 
 @lru_cache(maxsize=64)
 def make_world(query: Query, *, seed: int, buckets: int, keys: int = 3, style: Style = Style.USUAL) -> World:
-    """A world of ``keys`` series. In every style but CALM and CONSTANT a stretch in the second half is bad."""
+    """A world of ``keys`` series. In every style but CALM and CONSTANT a stretch in the second half is bad and, for
+    most keys, another one silent."""
     random = np.random.default_rng(seed)
     cells: dict[Key, dict[int, Row]] = {}
     for number in range(keys if query.group_by else 1):
         key = tuple((field, f"{field}-{number}") for field in query.group_by)
-        bad = range(buckets * 6 // 10, buckets * 7 // 10) if number % 2 == 0 else range(0)
+        calm = style in {Style.CALM, Style.CONSTANT}
+        bad = range(0) if calm else range(buckets * 6 // 10, buckets * 7 // 10)
+        silent = range(0) if calm or number % 3 == 1 else range(buckets * 78 // 100, buckets * 86 // 100)
         busy = 1.0 if style is Style.CONSTANT else 0.9
         cells[key] = {
-            index: _row(query, index, random, style, bad=index in bad and style not in {Style.CALM, Style.CONSTANT})
+            index: _row(query, index, random, style, change=(5.0, 0.2)[number % 2] if index in bad else 1.0)
             for index in range(-query.lookback_ms // query.bucket_ms, buckets)
-            if random.random() < busy
+            if random.random() < busy and index not in silent
         }
     return World(query, cells, buckets)
 
 
-def _row(query: Query, index: int, random: np.random.Generator, style: Style, *, bad: bool) -> Row:
+def _row(query: Query, index: int, random: np.random.Generator, style: Style, change: float) -> Row:
     start_ms = World(query, {}, 0).start_ms(index)
     if style is Style.CONSTANT:
         return {
@@ -95,11 +98,11 @@ def _row(query: Query, index: int, random: np.random.Generator, style: Style, *,
             for measure in query.measures
         }
     events = int(random.poisson(40)) + 1
-    values = np.exp(random.normal(3.0, 0.2, events)) * (5.0 if bad else 1.0)
+    values = np.exp(random.normal(3.0, 0.2, events)) * change
     if style is Style.NEGATIVE:
         values = -values
     row = {
-        measure.name: _value(measure, values, start_ms, query, random, bad_share=0.6 if bad else 0.02)
+        measure.name: _value(measure, values, start_ms, query, random, bad_share=0.6 if change > 1 else 0.02)
         for measure in query.measures
     }
     return {name: _spoilt(value, random, style) for name, value in row.items()}

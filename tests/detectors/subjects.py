@@ -42,7 +42,7 @@ SUBJECTS: dict[str, Subject] = {
                 measure=name,
                 field=None if name is MeasureName.COUNT else "duration_ms",
                 percent=95 if name is MeasureName.PERCENTILE else None,
-                above=45,
+                above=20 if name is MeasureName.CARDINALITY else 45,
                 below=1,
             )
         )
