@@ -176,9 +176,13 @@ _LINE_FEEDS_TO_JUDGE = 16
 
 
 def _mangled_as_text(data: bytes) -> bool:
-    """Whether line feeds were turned into CR LF: by chance that takes 256 to the power of their number."""
-    feeds = data.count(b"\n")
-    return feeds >= _LINE_FEEDS_TO_JUDGE and data.count(b"\r\n") == feeds
+    """Whether line feeds were turned into CR LF: the first sixteen are so by chance once in 256 to the power of 16."""
+    position = 0
+    for _ in range(_LINE_FEEDS_TO_JUDGE):
+        position = data.find(b"\n", position + 1)
+        if position < 0 or data[position - 1] != ord("\r"):
+            return False
+    return True
 
 
 def promised_format(name: str) -> ImageFormat | None:
@@ -210,16 +214,29 @@ def pixel_issues(pixels: Pixels, limits: Limits) -> list[InputReason]:
     issues = []
     if _is_grey(pixels):
         issues.append(InputReason.IMAGE_GRAYSCALE)
-    if float(cv2.meanStdDev(pixels)[1].max()) < _FLAT_DEVIATION:
+    if _is_flat(pixels):
         issues.append(InputReason.IMAGE_CONSTANT)
     if min(pixels.shape[:2]) < limits.tiny_side:
         issues.append(InputReason.IMAGE_TINY)
     return issues
 
 
+# A coarse look answers for nearly every picture; the whole is only looked at when that finds nothing.
+
+
 def _is_grey(pixels: Pixels) -> bool:
-    """Whether the three channels are equal everywhere; a coarse look answers for nearly every colour picture."""
+    """Whether the three channels are equal everywhere."""
     return _equal_channels(pixels[::16, ::16]) and _equal_channels(pixels)
+
+
+def _is_flat(pixels: Pixels) -> bool:
+    """Whether no channel varies."""
+    coarse = np.ascontiguousarray(pixels[::16, ::16])
+    return _deviation(coarse) < _FLAT_DEVIATION and _deviation(pixels) < _FLAT_DEVIATION
+
+
+def _deviation(pixels: Pixels) -> float:
+    return float(cv2.meanStdDev(pixels)[1].max())
 
 
 def _equal_channels(pixels: Pixels) -> bool:
