@@ -48,21 +48,21 @@ class StoreMaker:
     """Makes fresh stores on one server, each with a prefix of its own, and removes what they left behind."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self._url = url
+        self.url = url
         self._folder = folder
-        self._prefixes: list[str] = []
+        self.prefixes: list[str] = []
 
     def __call__(self, **more: object) -> ElasticStore:
         prefix = f"test-{uuid.uuid4().hex[:12]}"
-        self._prefixes.append(prefix)
-        settings = {"urls": (self._url,), "prefix": prefix, "refresh_on_append": True} | more
+        self.prefixes.append(prefix)
+        settings = {"urls": (self.url,), "prefix": prefix, "refresh_on_append": True} | more
         folder = self._folder / prefix
         folder.mkdir()
         return ElasticStore(ElasticSettings.model_validate(settings), folder)
 
     def clean(self) -> None:
-        for prefix in self._prefixes:
-            delete_all(self._url, prefix)
+        for prefix in self.prefixes:
+            delete_all(self.url, prefix)
 
 
 @pytest.fixture(scope="session")
