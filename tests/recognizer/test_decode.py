@@ -2,6 +2,7 @@
 
 import io
 import os
+import resource
 import socket
 import struct
 import subprocess
@@ -166,6 +167,19 @@ def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
 def test_a_file_without_a_size_of_its_own_counts_as_empty() -> None:
     """The kernel makes the content of /proc up while it is read: no picture lies there."""
     assert reason_of("/proc/self/maps") == InputReason.FILE_EMPTY
+
+
+def test_a_system_that_can_open_no_more_files_says_so(tmp_path: Path) -> None:
+    """The fault is neither the path's nor the file's."""
+    (tmp_path / "a.png").write_bytes(PNG)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(InputFault, match="Too many open files") as caught:
+            read(tmp_path / "a.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert caught.value.reason == InputReason.FILE_IO_ERROR
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")

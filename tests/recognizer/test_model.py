@@ -14,7 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from recognizer.manifest import ModelError, ModelFault
+from recognizer.manifest import Canary, Manifest, ModelError, ModelFault, Preprocessing
 from recognizer.model import load
 from tests.support.model import Trained
 
@@ -284,3 +284,10 @@ def test_reduced_precision_is_kept_out_of_the_scores(folder: Path) -> None:
     replace(folder, "weights", safetensors.torch.save(tensors))
     model = load(folder, "cpu")
     assert np.isclose(float(model.scores(model.logits(torch.zeros(1, 3, 32, 32))).sum()), 1, atol=1e-5)
+
+
+def test_the_reference_names_every_field_and_every_fault() -> None:
+    """Documentation that misses one is wrong."""
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "model-format.md").read_text(encoding="utf-8")
+    fields = [field for part in (Manifest, Preprocessing, Canary) for field in part.__struct_fields__]
+    assert [name for name in [*fields, *ModelFault] if f"`{name}" not in text] == []
