@@ -47,14 +47,12 @@ def clause(condition: Condition) -> Clause:
     match condition:
         case Always():
             return _EVERYTHING
-        case And(()):
-            return _EVERYTHING
-        case Or(()):
-            return _NOTHING
         case And(parts):
-            return _bool(filter=[clause(part) for part in _flat(parts, And)])
+            clauses = [clause(part) for part in _flat(parts, And)]
+            return _bool(filter=clauses) if clauses else _EVERYTHING
         case Or(parts):
-            return _bool(should=[clause(part) for part in _flat(parts, Or)], minimum_should_match=1)
+            clauses = [clause(part) for part in _flat(parts, Or)]
+            return one_of(clauses) if clauses else _NOTHING  # 8.x takes an empty list for everything
         case Not(Not(part)):
             return clause(part)
         case Not(part):

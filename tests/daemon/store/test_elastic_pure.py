@@ -141,7 +141,7 @@ def test_negations_cancel_and_flat_lists_stay_flat() -> None:
     assert clause(Not(Not(deep))) == clause(deep)
     assert len(clause(wide)["bool"]["filter"]) == 101
     assert clause(And(())) == {"match_all": {}}
-    assert clause(Or(())) == {"match_none": {}}
+    assert clause(Or(())) == clause(Or((Or(()),))) == {"match_none": {}}
 
 
 @pytest.mark.parametrize(
