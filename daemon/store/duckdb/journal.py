@@ -17,9 +17,8 @@ from daemon.errors import StoreUnavailable
 from daemon.store.base import Checkpoint
 from recognizer.events import Event
 
-FULL_EVENTS = 122_880
-"""DuckDB's row group."""
 FULL_BYTES = 64 * 1024 * 1024
+"""A journal of this size is full, however few its events."""
 
 _TRAILER = b'{"#batch":'
 _INFIX = ".journal-"
@@ -63,9 +62,9 @@ class Journal:
         """Where DuckDB can read it."""
         return str(self._file) if self._file is not None else f"/proc/self/fd/{self._descriptor}"
 
-    @property
-    def is_full(self) -> bool:
-        return self.events >= FULL_EVENTS or self._size >= FULL_BYTES
+    def is_full(self, events: int) -> bool:
+        """Whether it holds so many events, or as many bytes as a journal may."""
+        return self.events >= events or self._size >= FULL_BYTES
 
     def append(self, lines: Sequence[bytes], checkpoint: Checkpoint | None) -> None:
         """Accepts a batch: it survives whatever happens to the process. Raises StoreUnavailable, and accepts nothing,

@@ -20,6 +20,11 @@ class DuckDBParameters(BaseModel):
         pattern=r"^[1-9][0-9]*(MB|MiB|GB|GiB)$",
         description="most memory the store may take, 96MB or more; larger answers spill to disk beside the file",
     )
+    fold_events: int = Field(
+        default=122_880,
+        ge=1,
+        description="so many new events are written to the table at once, unless they are asked for before",
+    )
     threads: int = Field(default=2, ge=1, le=64, description="threads a query may use")
     wal_limit: str = Field(
         default="16MB",

@@ -39,7 +39,7 @@ class DuckDBStore:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._closed = False
         self._opening = threading.Lock()
-        self._writer = Writer(path, self._cursor)
+        self._writer = Writer(path, self._parameters.fold_events, self._cursor)
 
     def append(self, batch: Batch) -> Appended:
         """Returns when the batch is safe. Lines that no table can hold come to light later, when the journal is folded:

@@ -28,8 +28,9 @@ class Writer:
     tried again by the next call, which fails as long as it does.
     """
 
-    def __init__(self, database: Path | None, cursor: OpenCursor) -> None:
+    def __init__(self, database: Path | None, fold_events: int, cursor: OpenCursor) -> None:
         self._database = database
+        self._fold_events = fold_events
         self._cursor = cursor
         self._lock = threading.RLock()
         self._folder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fold")
@@ -47,7 +48,7 @@ class Writer:
         """Accepts a batch: when this returns it survives a crash."""
         with self._lock:
             self._recover()
-            if self._open is not None and self._open.is_full:
+            if self._open is not None and self._open.is_full(self._fold_events):
                 self._rotate()
             lines, ids, malformed = self._fresh(batch)
             if lines or batch.checkpoint is not None:
@@ -143,7 +144,7 @@ class Writer:
             self._open = Journal(self._database, self._generation)
         self._open.append(lines, checkpoint)
         self._open_ids |= ids
-        if self._open.is_full and self._full is None:
+        if self._open.is_full(self._fold_events) and self._full is None:
             self._rotate()
 
     def _rotate(self) -> None:

@@ -1,8 +1,8 @@
 """The stores that every store test runs on.
 
-A test that takes ``make_store`` runs once per name in `tests.daemon.store.stores.STORES`. The name's factory is the fixture
-``make_store_<name with underscores>``, defined here; it gives a callable that makes a fresh, empty store whose
-appended events can be asked for at once.
+A test that takes ``make_store`` runs once per name in `tests.daemon.store.stores.STORES`. The name's factory is the
+fixture ``make_store_<name with underscores>``; it gives a callable that makes a fresh, empty store whose appended
+events can be asked for at once.
 """
 
 from itertools import count

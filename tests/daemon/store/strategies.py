@@ -61,6 +61,16 @@ TYPES = ("input_start", "input_error", "inference_complete", "business_output")
 PATTERNS = ("*", "a*", "*b", "a*b", "", "*零*", "?", "%", "_", "*\\*", "*\n*", "**", "*a*b*")
 RANGES = (((0x200B, 0x200F),), ((0x61, 0x62),), ((0x80, 0x10FFFF),), ((0x0A, 0x0A), (0x27, 0x27)), ())
 
+FEW = {
+    "host": ("a", "b", ""),
+    "request_id": ("r1", "r2", "r3"),
+    "reason": ("x", "x", "y"),
+    "pid": (1, 2),
+    "path_issues": ("a", "b"),
+    "http_status": (200, 500),
+}
+"""Fields with so few values that keys, runs and starts with their ends meet."""
+
 texts = st.sampled_from(TEXTS)
 integers = st.sampled_from(INTEGERS)
 numbers = st.sampled_from(NUMBERS)
@@ -70,13 +80,20 @@ fields = st.sampled_from(FIELDS)
 def _values(name: str) -> st.SearchStrategy[Any]:
     """Values of one field, lists where it holds lists."""
     column = columns()[name]
-    single: st.SearchStrategy[Any] = {
-        Kind.TEXT: texts,
-        Kind.INTEGER: integers,
-        Kind.NUMBER: numbers,
-        Kind.BOOLEAN: st.booleans(),
-    }[column.kind]
+    single = st.sampled_from(FEW[name]) if name in FEW else _any_value(column.kind)
     return st.lists(single, max_size=3) if column.is_list else single
+
+
+def _any_value(kind: Kind) -> st.SearchStrategy[Any]:
+    match kind:
+        case Kind.TEXT:
+            return texts
+        case Kind.INTEGER:
+            return integers
+        case Kind.NUMBER:
+            return numbers
+        case Kind.BOOLEAN:
+            return st.booleans()
 
 
 @st.composite
@@ -102,14 +119,10 @@ _scalars = st.one_of(texts, integers, numbers, st.booleans())
 @st.composite
 def _comparisons(draw: st.DrawFn) -> Condition:
     name = draw(fields)
-    column = columns()[name]
-    fitting: st.SearchStrategy[Any] = {
-        Kind.TEXT: texts,
-        Kind.INTEGER: integers | numbers,
-        Kind.NUMBER: numbers | integers,
-        Kind.BOOLEAN: st.booleans(),
-    }[column.kind]
-    value = draw(st.one_of(fitting, fitting, fitting, _scalars))
+    kind = columns()[name].kind
+    fitting = integers | numbers if kind in NUMERIC else _any_value(kind)
+    common = st.sampled_from(FEW[name]) if name in FEW else fitting
+    value = draw(st.one_of(common, fitting, _scalars))
     return Compare(name, draw(st.sampled_from(list(Op))), value)
 
 
@@ -162,13 +175,20 @@ def queries(draw: st.DrawFn) -> Query:
         *(draw(_measures(f"m{i}")) for i in range(1, draw(st.integers(1, 4)))),
     ]
     if draw(st.booleans()):
-        measures.append(Runs("runs", draw(st.sampled_from(_single)), draw(st.integers(1, 4))))
+        measures.append(Runs("runs", draw(st.sampled_from(["reason", *_single])), draw(st.integers(1, 4))))
     if draw(st.booleans()):
-        start, end = equals("event_type", "input_start"), draw(conditions)
-        measures.append(Unmatched("unmatched", draw(st.sampled_from(_single)), start, end))
+        ends: list[Condition] = [
+            equals("event_type", "business_output"),
+            equals("event_type", "input_error"),
+            Exists("host"),
+        ]
+        starts: list[Condition] = [equals("event_type", "input_start"), Always()]
+        start, end = draw(st.sampled_from(starts)), draw(st.sampled_from(ends) | conditions)
+        field = draw(st.sampled_from(["request_id", "request_id", *_single]))
+        measures.append(Unmatched("unmatched", field, start, end))
     return Query(
         where=draw(st.just(Always()) | conditions),
-        group_by=tuple(draw(st.lists(fields, max_size=2, unique=True))),
+        group_by=tuple(draw(st.lists(fields | st.sampled_from(sorted(FEW)), max_size=2, unique=True))),
         measures=tuple(measures),
         bucket_ms=draw(st.sampled_from([0, 60_000, 60_000, 7_919, 300_000])),
         settle_ms=draw(st.sampled_from([0, 1, 60_000])),
