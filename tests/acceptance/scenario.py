@@ -25,12 +25,12 @@ def bare(timestamp_ms: int, event_type: str, host: str, **fields: Any) -> dict[s
     return {"timestamp": timestamp_ms, "event_type": event_type, "model_name": "m", "host": host, "pid": 1} | fields
 
 
-def history(now_ms: int, minutes: int = 60) -> Iterator[dict[str, Any]]:
-    """An hour of a service of two hosts up to now: ordinary, but one folder fails and one host answers with errors."""
-    for step in range(minutes * 12):
-        at_ms = now_ms - minutes * MINUTE_MS + step * 5_000
+def history(now_ms: int, minutes: int = 30) -> Iterator[dict[str, Any]]:
+    """Half an hour of a service of two hosts up to now: ordinary, but one folder fails and one host answers with errors."""
+    for step in range(minutes * 24):
+        at_ms = now_ms - minutes * MINUTE_MS + step * 2_500
         host = ("gpu-1", "gpu-2")[step % 2]
-        bad = step % 3 == 0 and step > minutes * 6
+        bad = step % 3 == 0 and step > minutes * 12
         folder = "/data/broken" if bad else f"/data/{step % 4}"
         yield bare(at_ms, "input_error" if bad else "input_success", host, file_path=f"{folder}/{step}.png") | (
             {"reason": "image_truncated"} if bad else {}
