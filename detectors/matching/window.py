@@ -1,10 +1,11 @@
 """Sliding windows over buckets that may still grow: what `count`, `unsafe_path` and `missing_step` share.
 
-Events can be late. A bucket that was judged is therefore judged again as long as the lookback reaches it, and what its
-window holds now but did not hold then is reported then. Memory keeps which buckets were reported, as ranges of bucket
-starts, so that nothing is reported twice.
+Events can be late. A window that was judged is therefore judged again as long as the lookback reaches it. Memory keeps
+how many events of each bucket were part of a report; a late window is reported if it holds enough without those. So
+nothing that is late is lost, and the same events are not told twice.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,14 +21,14 @@ from detectors.stats.series import Floats, bucket_end_ms, bucket_starts, first_f
 LATE_MS = 600_000
 """Events of rules that count are expected within this time at least; later ones are not judged."""
 
-MAX_RANGES = 2_000
+MOST_TOLD = 2_000
 
 
-class Reported(msgspec.Struct, frozen=True):
-    """The buckets that were reported, as inclusive ranges of their starts."""
+class Told(msgspec.Struct, frozen=True):
+    """The buckets whose events were part of a report: start and amount, oldest first."""
 
     version: Literal[1]
-    ranges: tuple[tuple[int, int], ...] = ()
+    buckets: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +65,27 @@ def reached(
     buckets: int,
     at_least: float,
 ) -> tuple[list[Reached], dict[Key, Memory]]:
-    """Every window of ``buckets`` buckets that holds ``at_least`` and was not reported, and the new memory.
+    """Every window of ``buckets`` buckets that holds ``at_least`` and is to be reported, and the new memory.
 
     ``amounts`` gives what each bucket of a series holds. Windows that end in a fresh bucket are always reported, so
     that an alert keeps firing while its condition holds; the open bucket is fresh until it is closed.
     """
     starts = bucket_starts(frame)
+    fresh = first_fresh(frame, starts)
     found: list[Reached] = []
     kept: dict[Key, Memory] = {} if frame.complete else dict(memory)
     for series in frame.series:
-        before = _reported_buckets(memory.get(series.key), frame)
+        told = _told(memory.get(series.key), frame, starts)
         held = amounts(series, starts)
         sums = trailing_sum(held, buckets)
-        hits = np.flatnonzero(sums >= at_least).tolist()
-        fresh = first_fresh(frame, starts)
-        news = (hit for hit in hits if hit >= fresh or starts[hit] not in before)
-        found.extend(_reached(frame, series.key, starts, held, hit, buckets, float(sums[hit])) for hit in news)
-        known = before.union(starts[hit] for hit in hits)
-        if known:
-            kept[series.key] = _memory(sorted(known), frame.bucket_ms)
+        news = trailing_sum(np.maximum(held - told, 0.0), buckets) >= at_least
+        news[fresh:] = sums[fresh:] >= at_least
+        hits = np.flatnonzero(news).tolist()
+        found.extend(_reached(frame, series.key, starts, held, hit, buckets, float(sums[hit])) for hit in hits)
+        in_report = trailing_sum(news[::-1].astype(float), buckets)[::-1] > 0
+        told = np.where(in_report, np.maximum(told, held), told)
+        if told.any():
+            kept[series.key] = _memory(starts, told)
     return found, kept
 
 
@@ -93,23 +96,19 @@ def _reached(frame: Frame, key: Key, starts: list[int], held: Floats, hit: int, 
     return Reached(key, window, starts[since], amount)
 
 
-def _reported_buckets(memory: Memory | None, frame: Frame) -> set[int]:
-    """The reported buckets that the frame still reaches."""
-    state = recall(memory, Reported)
-    if state is None:
-        return set()
-    bucket, first = frame.bucket_ms, frame.interval.start_ms // frame.bucket_ms * frame.bucket_ms
-    known: set[int] = set()
-    for low, high in state.ranges:
-        known.update(range(max(low // bucket * bucket, first), min(high, frame.interval.end_ms) + 1, bucket))
-    return known
+def _told(memory: Memory | None, frame: Frame, starts: list[int]) -> Floats:
+    """What is remembered of each bucket that the frame still reaches."""
+    told = np.zeros(len(starts))
+    state = recall(memory, Told)
+    if state is None or not starts:
+        return told
+    for start_ms, amount in state.buckets:
+        index = (start_ms - starts[0]) // frame.bucket_ms
+        if 0 <= index < len(starts) and math.isfinite(amount):
+            told[index] = max(amount, 0.0)
+    return told
 
 
-def _memory(buckets: list[int], bucket_ms: int) -> dict[str, Any]:
-    ranges: list[tuple[int, int]] = []
-    for start_ms in buckets:
-        if ranges and start_ms - ranges[-1][1] <= bucket_ms:
-            ranges[-1] = (ranges[-1][0], start_ms)
-        else:
-            ranges.append((start_ms, start_ms))
-    return remember(Reported(1, tuple(ranges[-MAX_RANGES:])))
+def _memory(starts: list[int], told: Floats) -> dict[str, Any]:
+    kept = [(starts[index], float(told[index])) for index in np.flatnonzero(told).tolist()]
+    return remember(Told(1, tuple(kept[-MOST_TOLD:])))

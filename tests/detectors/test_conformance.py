@@ -127,8 +127,8 @@ class Trusting(Flawed):
     """Believes what it remembers."""
 
     def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
-        ranges: list[Any] = [low + high for value in memory.values() for low, high in value.get("ranges", ())]
-        assert all(isinstance(number, int) for number in ranges)
+        ranges: list[Any] = [start + amount for value in memory.values() for start, amount in value.get("buckets", ())]
+        assert all(isinstance(number, float) for number in ranges)
         return super().detect(frame, memory)
 
     def flawed(self, frame: Frame, detection: Detection) -> Detection:
