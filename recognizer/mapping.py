@@ -29,6 +29,10 @@ class Kind(enum.StrEnum):
     BOOLEAN = "boolean"
 
 
+NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
+"""The kinds that can be added up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One field: the kind of its values, whether it holds a list of them, whether every event must have it."""
@@ -71,11 +75,6 @@ def _column(field: inspect.Field) -> Column:
     if isinstance(value, inspect.ListType):
         value = value.item_type
     return Column(kind=_KINDS[type(value)], is_list=is_list, required=field.required, about=about)
-
-
-def field_kinds() -> Mapping[str, Kind]:
-    """The kind of every field's values, for whoever checks a rule's literals."""
-    return {name: column.kind for name, column in columns().items()}
 
 
 def elasticsearch_template(pattern: str = "wumu-*") -> dict[str, Any]:

@@ -19,7 +19,8 @@ from detectors.condition import (
     fields_of,
     matches,
 )
-from rules.fields import FIELDS, NUMERIC, Kind
+from recognizer.mapping import NUMERIC, Kind
+from rules.fields import FIELDS
 
 _FRESH = "\ue000"
 """A text that no condition mentions: stands for every value that is not named."""
@@ -56,7 +57,7 @@ def _conjunction(parts: Sequence[Condition]) -> str | None:
 
 def _impossible(field: str, parts: Sequence[Condition]) -> bool:
     info = FIELDS.get(field)
-    if info is None or info.many:
+    if info is None or info.is_list:
         return False
     leaves = [leaf for part in parts for leaf in leaves_of(part)]
     named = next((values for part in parts if (values := _only(part)) is not None), None)

@@ -3,7 +3,8 @@
 import unicodedata
 
 from detectors.condition import Always, And, AnyCharacter, Compare, Condition, Exists, Not, Op, Or, Scalar, Wildcard
-from rules.fields import FIELDS, NUMERIC, Kind
+from recognizer.mapping import NUMERIC, Kind
+from rules.fields import FIELDS
 
 _NOTHING = "not *"
 _KEYWORDS = frozenset({"and", "or", "not"})

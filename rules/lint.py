@@ -7,10 +7,11 @@ from typing import Any
 from detectors.condition import Condition, all_of
 from detectors.duration import format_duration
 from detectors.query import AnyMeasure, Measure, Runs, Statistic
+from recognizer.mapping import NUMERIC
 from recognizer.paths import visible
 from rules.assemble import PlacedRule, place_of
 from rules.contradiction import never_true
-from rules.fields import FIELDS, NUMERIC, did_you_mean
+from rules.fields import FIELDS, did_you_mean
 from rules.problems import ProblemCode, Weight
 from rules.report import Report
 from rules.yaml_positions import Path

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from detectors.condition import Compare, Condition, Exists, Op, Wildcard, all_of, equals
 from detectors.duration import duration_ms, format_duration
 from recognizer.events import INT64_MAX, MAX_STRING_CHARACTERS
+from recognizer.mapping import NUMERIC, Kind
 from recognizer.paths import visible
-from rules.fields import FIELDS, NUMERIC, Kind
+from rules.fields import FIELDS
 
 TIME_FIELD = "timestamp"
 

@@ -125,7 +125,7 @@ def field_table() -> str:
     """Markdown: the fields of the event contract."""
     rows = ["| field | holds | meaning |", "| --- | --- | --- |"]
     for name, info in FIELDS.items():
-        rows.append(f"| `{name}` | {'list of ' if info.many else ''}{info.kind} | {info.about} |")
+        rows.append(f"| `{name}` | {'list of ' if info.is_list else ''}{info.kind} | {info.about} |")
     return "\n".join(rows) + "\n"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from daemon.alerts.model import Alert, State
 from daemon.app import LEDGER
@@ -25,7 +26,7 @@ from recognizer.train import train
 SEED = 7
 LEARNING_S = 50.0
 PATIENCE_S = 75.0
-STATISTICAL = {
+STATISTICAL: dict[str, dict[str, Any]] = {
     "latency": {"min_history": "40s", "history": "30m", "threshold": 3.5},
     "confidence_drift": {"min_history": "40s", "history": "30m"},
 }

@@ -15,7 +15,7 @@ from detectors.condition import fields_of
 from detectors.frame import Interval, Key
 from detectors.query import AnyMeasure, Measure, Query, Runs, Statistic, Unmatched
 from recognizer.events import Malformed, MalformedReason
-from recognizer.mapping import Kind, columns
+from recognizer.mapping import NUMERIC, Kind, columns
 
 __all__ = [
     "MAX_SAMPLES",
@@ -30,9 +30,6 @@ __all__ = [
 ]
 
 MAX_SAMPLES = 10_000
-
-NUMERIC = frozenset({Kind.INTEGER, Kind.NUMBER})
-"""The kinds that can be added up."""
 
 _WITHOUT_FIELD = frozenset({Statistic.COUNT})
 _OF_ANY_FIELD = frozenset({Statistic.COUNT, Statistic.CARDINALITY})

@@ -21,7 +21,8 @@ from detectors.condition import (
     matches,
 )
 from detectors.keys import key_condition
-from rules.fields import FIELDS, NUMERIC, Kind
+from recognizer.mapping import NUMERIC, Kind
+from rules.fields import FIELDS
 from rules.where import UnknownFieldError, WhereError, parse, to_kql
 from tests.support.rules import FIXED
 
