@@ -26,7 +26,7 @@ def bare(timestamp_ms: int, event_type: str, host: str, **fields: Any) -> dict[s
 
 
 def history(now_ms: int, minutes: int = 30) -> Iterator[dict[str, Any]]:
-    """Half an hour of a service of two hosts up to now: ordinary, but one folder fails and one host answers with errors."""
+    """Half an hour of a service of two hosts up to now: one folder fails, and one host answers with errors."""
     for step in range(minutes * 24):
         at_ms = now_ms - minutes * MINUTE_MS + step * 2_500
         host = ("gpu-1", "gpu-2")[step % 2]
