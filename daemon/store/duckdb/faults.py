@@ -1,6 +1,7 @@
 """DuckDB's errors as ours: what happened, and what to do."""
 
 import re
+import shlex
 
 import duckdb
 
@@ -14,7 +15,8 @@ BROKEN = (duckdb.FatalException, duckdb.InternalException)
 
 _NO_SPACE = re.compile(r"no space left|disk quota|file too large|could not write", re.IGNORECASE)
 _DAMAGED = re.compile(
-    r"not a valid duckdb|corrupt|checksum|failure while replaying wal|deserializ|version number", re.IGNORECASE
+    r"not a valid duckdb|corrupt|checksum|could not read enough|failure while replaying wal|deserializ|version number",
+    re.IGNORECASE,
 )
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 
@@ -33,10 +35,17 @@ def explained(error: duckdb.Error, place: str) -> StoreError:
     if _DAMAGED.search(text):
         return StoreError(
             f"{place} is damaged or no event file: {text}",
-            hint=f"set it aside (mv {place} {place}.damaged); a new one is made at the next start",
+            hint=f"stop the daemon and set it aside: {_set_aside(place)}; the next start makes a new one",
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return StoreUnavailable(f"the event store ran out of memory: {text}", hint="raise its memory_limit")
     if isinstance(error, (duckdb.IOException, duckdb.TransactionException, duckdb.ConnectionException, *BROKEN)):
         return StoreUnavailable(f"{place} does not answer: {text}", hint="see the disk and the permissions of the file")
     return StoreError(f"the event store refused the request: {text}", hint="this is a fault of wumu: please report it")
+
+
+def _set_aside(place: str) -> str:
+    """A command to paste. The file's write-ahead log goes along: it fits no other file."""
+    return " ; ".join(
+        f"mv -- {shlex.quote(place + end)} {shlex.quote(place + '.damaged' + end)}" for end in ("", ".wal")
+    )

@@ -14,8 +14,10 @@ from recognizer.events import Malformed
 from recognizer.paths import visible
 
 _COLUMNS = ", ".join(f"{quoted(name)}: '{type_}'" for name, type_ in sql_types().items())
-_READ = f"""
-SELECT {", ".join(map(quoted, sql_types()))}
+_NAMES = ", ".join(map(quoted, sql_types()))
+_INSERT = f"""
+INSERT INTO events ({_NAMES})
+SELECT {_NAMES}
 FROM read_json(?, format = 'newline_delimited', compression = 'uncompressed', maximum_object_size = ?,
   columns = {{{_COLUMNS}}})
 WHERE timestamp IS NOT NULL"""  # a trailer has none
@@ -68,7 +70,7 @@ def _commit(cursor: duckdb.DuckDBPyConnection, journal: Journal, source: Journal
 
 def _insert(cursor: duckdb.DuckDBPyConnection, source: Journal) -> None:
     if source.events:
-        cursor.execute("INSERT INTO events" + _READ, [source.path, source.longest_line + 2])
+        cursor.execute(_INSERT, [source.path, source.longest_line + 2])
 
 
 @contextmanager
