@@ -226,7 +226,8 @@ def test_a_query_reads_only_the_time_it_asks_for(path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute(
             "INSERT INTO events BY NAME SELECT ? + range * 216 AS timestamp, 'input_start' AS event_type, "
-            "range::VARCHAR AS event_id, 'h' || range % 8 AS host FROM range(400_000)",
+            "range::VARCHAR AS event_id, 'h' || range % 8 AS host, "
+            "CASE WHEN range % 9 = 0 THEN 'x' END AS reason FROM range(400_000)",
             [START_MS],
         )
         measures = (Measure("n"), Runs("runs", "reason", 3))
