@@ -77,15 +77,16 @@ class Writer:
                     with self.settled():
                         pass
             except StoreError as error:
-                logger.warning("%s; %s", error, "the newest events stay in their journal until the next start")
+                logger.warning("%s: the newest events stay in their journal until the next start", error)
             self._folder.shutdown(wait=True)
             for journal in (self._full, self._open):
                 if journal is not None:
                     journal.close(keep=True)
             self._full = self._open = None
+            self._recovered = False
 
     def _recover(self) -> None:
-        """Once: folds what an earlier process left behind."""
+        """Once: folds what an earlier process left behind. Raises StoreError when the store is closed."""
         if self._recovered:
             return
         with self._cursor() as cursor:

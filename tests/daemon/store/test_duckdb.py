@@ -61,11 +61,17 @@ def test_a_closed_store_is_one_file_that_opens_again(path: Path) -> None:
 
 
 def test_a_closed_store_answers_nothing(path: Path) -> None:
-    store = DuckDBStore(path)
-    store.close()
-    store.close()
-    with pytest.raises(StoreError, match="closed"):
-        store.append(batch(_events(1)))
+    """Whether it was used before or not; closing twice is fine."""
+    used, unused = DuckDBStore(path), DuckDBStore(path)
+    put(used, *_events(3))
+    for store in (used, unused):
+        store.close()
+        store.close()
+        with pytest.raises(StoreError, match="closed"):
+            store.append(batch(_events(1)))
+        with pytest.raises(StoreError, match="closed"):
+            store.ask([])
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_making_a_store_touches_nothing(path: Path) -> None:
