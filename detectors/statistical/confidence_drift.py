@@ -17,7 +17,7 @@ from detectors.finding import Detection, Expected, Finding, Memory, Reason
 from detectors.frame import Frame, Interval, Key, Series
 from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Statistic
-from detectors.statistical.learning import SETTLE_MS, LearnedState, Learning
+from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, LearnedState, Learning
 from detectors.stats.edetector import Stakes, bet
 from detectors.stats.level import WIDTHS, usual_levels
 from detectors.stats.robust import change_start
@@ -100,7 +100,9 @@ class ConfidenceDrift(Learning):
     group_by: tuple[str, ...] = Field(
         default=("model_name",), description="one series per combination of these fields' values"
     )
-    history: Span = Field(default=43_200_000, description="how much of the past says what is usual")
+    history: Span = Field(
+        default=43_200_000, description=f"how much of the past says what is usual; {MOST_BUCKETS:,} buckets at most"
+    )
     field: str = Field(default="top1_score", min_length=1, description="the score")
     direction: Direction = Field(default=Direction.DOWN, description="which way a drift is reported: down, up or both")
     min_change: float = Field(default=0.05, gt=0, lt=1, description="smaller relative changes are not reported")
@@ -140,7 +142,7 @@ class ConfidenceDrift(Learning):
         return msgspec.structs.replace(state, judged_ms=frame.interval.end_ms), findings
 
     def _trimmed(self, state: State, block: Block) -> State:
-        oldest_ms = block.start_ms - self.history
+        oldest_ms = block.start_ms - self.history_ms
         first = bisect.bisect_right(state.blocks, oldest_ms, key=lambda old: old.start_ms)
         return msgspec.structs.replace(state, blocks=state.blocks[first:])
 
@@ -212,9 +214,8 @@ def _standardised(blocks: Sequence[Block]) -> Floats:
     The variance of a mean is that of the scores over their number, plus what blocks vary by themselves. Blocks with
     few scores would otherwise always be the extreme ones.
     """
-    means = np.array([block.mean for block in blocks])
-    events = np.array([block.events for block in blocks], dtype=float)
-    within = np.average([block.variance for block in blocks], weights=events)
+    means, events, variances = np.array([(block.mean, block.events, block.variance) for block in blocks]).T
+    within = float(variances @ events / events.sum())
     centre = np.median(means)
     spread = _MAD_TO_SD * np.median(np.abs(means - centre))
     between = max(spread**2 - within * float(np.median(1.0 / events)), 0.0)

@@ -167,13 +167,14 @@ class Latency(Learning):
         room = max(self.threshold * usual.noise(total), math.log1p(self.min_change))
         high = max(usual.centre + room, math.log(math.exp(usual.centre) + self.min_change_value))
         score = (level - usual.centre) / (high - usual.centre)
-        if score < 1 or usual.level(logs[-2:], events[-2:]) < (usual.centre + high) / 2:
+        newest = max(2, usual.width // 3)
+        if score < 1 or usual.level(logs[-newest:], events[-newest:]) < (usual.centre + level) / 2:
             return None  # not enough, or over: only the older buckets are slow
         return _Rise(channel, usual, level, high, score)
 
     def _learned(self, state: State, bucket: Bucket, rise: _Rise | None) -> State:
         """The state with one more bucket. A slowdown is kept out of what is usual until it has lasted."""
-        buckets = _since(state.buckets, bucket.start_ms - self.history)
+        buckets = _since(state.buckets, bucket.start_ms - self.history_ms)
         if rise is None:
             return msgspec.structs.replace(state, buckets=(*buckets, bucket), since_ms=None)
         since_ms = self._began_ms(state, bucket, rise) if state.since_ms is None else state.since_ms

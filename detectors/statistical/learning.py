@@ -43,7 +43,9 @@ class Learning(DetectorModel):
 
     bucket: Span = Field(default=MINUTE_MS, description="the events of this long are judged together")
     min_history: Span = Field(default=3_600_000, description="nothing is said before this much was learned")
-    history: Span = Field(default=21_600_000, description="how much of the past says what is usual")
+    history: Span = Field(
+        default=21_600_000, description=f"how much of the past says what is usual; {MOST_BUCKETS:,} buckets at most"
+    )
     adapt_after: Span = Field(default=21_600_000, description="a change that lasts this long becomes the new usual")
 
     @model_validator(mode="after")
@@ -51,9 +53,9 @@ class Learning(DetectorModel):
         if self.min_history < _LEAST_BUCKETS * self.bucket:
             least = format_duration(_LEAST_BUCKETS * self.bucket)
             raise ValueError(f"'min_history' must be at least {_LEAST_BUCKETS} buckets, {least}")
-        if self.history < self.min_history:
+        if self.history_ms < self.min_history:
             raise ValueError("'history' must be at least as long as 'min_history', or it would never speak")
-        if self.history > MOST_BUCKETS * self.bucket:
+        if "history" in self.model_fields_set and self.history > MOST_BUCKETS * self.bucket:
             most = format_duration(MOST_BUCKETS * self.bucket)
             raise ValueError(
                 f"'history' may be {MOST_BUCKETS:,} buckets at most, {most}; a longer 'bucket' allows more"
@@ -61,6 +63,11 @@ class Learning(DetectorModel):
         if self.adapt_after < self.min_history:
             raise ValueError("'adapt_after' must be at least as long as 'min_history': the new usual must be learned")
         return self
+
+    @property
+    def history_ms(self) -> int:
+        """``history``, or what memory holds of short buckets."""
+        return min(self.history, MOST_BUCKETS * self.bucket)
 
     def learn(
         self, query: Query, frame: Frame, memory: Mapping[Key, Memory], layout: type[State], judge: Judge[State]
@@ -85,7 +92,7 @@ class Learning(DetectorModel):
 
     def _fits(self, state: LearnedState, name: str, frame: Frame) -> bool:
         age_ms = frame.interval.end_ms - state.judged_ms
-        return state.query == name and 0 <= age_ms < self.history
+        return state.query == name and 0 <= age_ms < self.history_ms
 
 
 def _digest(query: Query) -> str:

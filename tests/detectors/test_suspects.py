@@ -1,0 +1,118 @@
+"""Which values the bad events share."""
+
+import pytest
+
+from daemon.store.base import Ask, Sample
+from detectors.condition import Always, equals
+from detectors.finding import Finding
+from detectors.frame import Interval
+from detectors.keys import key_condition, value_condition
+from detectors.matching.count import Count
+from detectors.matching.streak import Streak
+from detectors.suspects import Tally, rank, suspect_fields, suspect_interval, suspect_query, tally
+from tests.detectors.story import T0_MS, Story
+
+FIELDS = ("host", "file_dir", "top1_label", "dtype", "channels")
+
+
+def suspects_of(story: Story, finding: Finding) -> list[tuple[str, str, int, int]]:
+    """Ask the store what the daemon would ask, and rank."""
+    fields = suspect_fields(finding, FIELDS)
+    asks = [Ask(suspect_query(finding, name), suspect_interval(finding), 0) for name in (None, *fields)]
+    total, *answers = (tally(frame) for frame in story.store.ask(asks))
+    ranked = rank(total[None], dict(zip(fields, answers, strict=True)))
+    return [(one.field, one.value, one.bad, one.base) for one in ranked]
+
+
+def a_story(detector: object) -> Story:
+    """Forty failures, 36 of them under /upload and grey; two hundred successes all over the place."""
+    story = Story(detector)  # type: ignore[arg-type]
+    for number in range(200):
+        story.happens(number / 2, "input_success", file_dir=f"/d{number % 10}", channels=3, host=f"h{number % 4}")
+    for number in range(40):
+        folder, channels = ("/upload", 1) if number % 10 else (f"/d{number % 3}", 3)
+        story.happens(
+            number * 2 + 0.1, "input_error", reason="image_corrupt", file_dir=folder, channels=channels,
+            host=f"h{number % 4}",
+        )  # fmt: skip
+    return story
+
+
+def test_the_folder_that_the_failures_share_is_named() -> None:
+    """36 of 40, none of the 200; the grey ones are the same events, the hosts tell nothing."""
+    story = a_story(Count(where=equals("event_type", "input_error"), at_least=10))
+    found = story.looks(100)[-1]
+    assert suspects_of(story, found) == [("channels", "1", 36, 0)]
+
+
+def test_a_field_of_the_key_or_of_the_condition_says_nothing_new() -> None:
+    """Grouped by folder, the folder is no suspect; nor is the reason that makes a streak."""
+    story = a_story(Count(where=equals("event_type", "input_error"), at_least=10, group_by=("file_dir",)))
+    found = story.looks(100)[-1]
+    assert found.key == (("file_dir", "/upload"),)
+    assert "file_dir" not in suspect_fields(found, FIELDS)
+    streak = Story(Streak())
+    streak.happens((1, 2, 3), "input_error", reason="file_missing")
+    assert suspect_fields(streak.looks(5)[0], ("reason", "host")) == ("host",)
+
+
+def test_before_and_after_can_be_compared() -> None:
+    """Without other events the baseline is the time before: what is new in the mix is named."""
+    story = Story(Count(at_least=150, within="1m"))
+    for number in range(100):
+        story.happens(number * 2, "inference_complete", top1_label=f"label {number % 5}", host=f"h{number % 2}")
+    for number in range(200):
+        label = "dog" if number % 2 else f"label {number % 10 // 2}"
+        story.happens(200 + number / 4, "inference_complete", top1_label=label, host=f"h{number % 4 // 2}")
+    found = story.looks_every(5, 250)[-1]
+    assert found.evidence.bad == Always()
+    assert [one[:2] for one in suspects_of(story, found)] == [("top1_label", "dog")]
+
+
+@pytest.mark.parametrize(
+    ("why", "total", "counts"),
+    [
+        ("as common as elsewhere", Tally(100, 1_000), Tally(50, 500)),
+        ("too few of the bad ones", Tally(100, 1_000), Tally(19, 0)),
+        ("hardly more common", Tally(10_000, 100_000), Tally(4_000, 30_000)),
+        ("could be chance", Tally(4, 20), Tally(3, 8)),
+        ("nothing bad", Tally(0, 20), Tally(0, 8)),
+        ("nothing to compare with", Tally(20, 0), Tally(20, 0)),
+    ],
+)
+def test_what_is_no_suspect(why: str, total: Tally, counts: Tally) -> None:
+    """Common, significant and frequent enough, or nothing."""
+    assert rank(total, {"host": {"h": counts}}) == (), why
+
+
+def test_significance_is_corrected_for_how_many_values_were_compared() -> None:
+    """One value of one is convincing; the same among five hundred others is not."""
+    lucky, total = Tally(9, 4), Tally(20, 40)
+    others = {f"d{number}": Tally(0, 0) for number in range(500)}
+    assert len(rank(total, {"file_dir": {"d": lucky}})) == 1
+    assert rank(total, {"file_dir": {"d": lucky} | others}) == ()
+
+
+def test_three_at_most_the_clearest_first_and_missing_values_never() -> None:
+    """Ordered by how much more common they are."""
+    counts = {f"v{number}": Tally(900 - 100 * number, 10 * number) for number in range(5)}
+    ranked = rank(Tally(1_000, 1_000), {f"f{number}": {f"v{number}": counts[f"v{number}"]} for number in range(5)})
+    assert [one.value for one in ranked] == ["v0", "v1", "v2"]
+    assert rank(Tally(1_000, 1_000), {"host": {None: Tally(900, 0)}}) == ()
+
+
+def test_a_key_is_found_again_whatever_its_values_were() -> None:
+    """Numbers and booleans are text in a key; a missing value is a condition of its own."""
+    story = Story(Count(at_least=1))
+    story.happens((1, 2), "business_output", http_status=503, low_confidence_filtered=True, scale_ratio=0.5)
+    story.happens(3, "business_output", http_status=200, host=None)
+    for key, expected in (
+        ((("http_status", "503"),), 2),
+        ((("low_confidence_filtered", "true"), ("scale_ratio", "0.5")), 2),
+        ((("host", None),), 1),
+        ((("host", "gpu-1"), ("http_status", "200")), 0),
+        ((), 3),
+    ):
+        (events,) = story.store.sample([Sample(key_condition(key), Interval(T0_MS, T0_MS + 10_000), limit=10)])
+        assert len(events) == expected, key
+    assert value_condition("host", "x" * 10) == equals("host", "x" * 10)
