@@ -5,20 +5,20 @@ An event's document is its JSON line with ``@timestamp`` in front; its ``_id`` i
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import msgspec
-import orjson
 
 from daemon.errors import StoreUnavailable
 from daemon.store.base import Batch
 from daemon.store.contract import refused
 from daemon.store.elastic.backoff import Backoff
 from daemon.store.elastic.client import Answer, Client, Fault, told
-from daemon.store.elastic.searches import index_name
+from daemon.store.elastic.searches import DAY_MS, index_name
 from daemon.store.elastic.settings import ElasticSettings
 from daemon.store.elastic.verdicts import Verdict, judge, way_out
 from recognizer.events import Event, Malformed, fields
@@ -26,17 +26,27 @@ from recognizer.events import Event, Malformed, fields
 EXTRA_FIELD = "extra_json"
 """Unknown fields whose names or values Elasticsearch would not take are kept as JSON text under this name."""
 
+_ENCODER = msgspec.json.Encoder()
 _MAX_ID_BYTES = 512
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _JUDGED_AS_A_WHOLE = frozenset({400, 413, 429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One event on its way: its number in the batch and its two lines of the bulk request."""
+class Chunk:
+    """Events on their way: by their numbers in the batch, whose bulk lines all chunks of a batch share."""
 
-    number: int
-    payload: bytes
+    payloads: Sequence[bytes]
+    numbers: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def body(self) -> bytes:
+        return b"".join([self.payloads[number] for number in self.numbers])
+
+    def of(self, numbers: Sequence[int]) -> "Chunk":
+        return Chunk(self.payloads, numbers)
 
 
 @dataclass(slots=True)
@@ -51,6 +61,10 @@ class Outcome:
         self.stored += other.stored
         self.duplicates += other.duplicates
         self.refused |= other.refused
+
+
+class _WriteRefused(StoreUnavailable):
+    """Somebody has to repair something first: trying again at once is of no use."""
 
 
 class _ItemError(msgspec.Struct):
@@ -93,8 +107,8 @@ class BulkWriter:
         """Stores the events. Raises StoreUnavailable when some could not be stored for now; then the whole batch
         may be given again, and what was stored will be told as duplicates."""
         total = Outcome()
-        items = _items(batch, self._settings.prefix, total)
-        chunks = list(_chunks(items, self._settings.bulk_lines, self._settings.bulk_bytes))
+        whole = _chunk(batch, self._settings.prefix, total)
+        chunks = list(_split(whole, self._lines_each(len(whole)), self._settings.bulk_bytes))
         if len(chunks) == 1:
             total.add(self._deliver(chunks[0]))
             return total
@@ -107,10 +121,17 @@ class BulkWriter:
             total.add(outcome)
         return total
 
+    def _lines_each(self, lines: int) -> int:
+        """How many lines one request gets: all, or so many that every connection has as many requests to send."""
+        if lines <= self._settings.bulk_lines:
+            return self._settings.bulk_lines
+        rounds = math.ceil(lines / (self._settings.bulk_lines * self._settings.connections))
+        return math.ceil(lines / (rounds * self._settings.connections))
+
     def close(self) -> None:
         self._workers.shutdown(wait=True, cancel_futures=True)
 
-    def _deliver(self, items: list[Item]) -> Outcome:
+    def _deliver(self, chunk: Chunk) -> Outcome:
         """One chunk, tried again with growing pauses while the cluster is busy."""
         outcome = Outcome()
         fault = StoreUnavailable("the store is being closed")
@@ -118,95 +139,95 @@ class BulkWriter:
             if self._backoff.stopped:
                 break
             try:
-                items, fault = self._attempt(items, outcome)
+                chunk, fault = self._attempt(chunk, outcome)
+            except _WriteRefused:
+                raise
             except StoreUnavailable as error:
                 fault = error
-            if not items:
+            if not chunk:
                 return outcome
             if attempt + 1 < self._settings.attempts:
                 self._backoff.pause(attempt)
         raise fault
 
-    def _attempt(self, items: list[Item], outcome: Outcome) -> tuple[list[Item], StoreUnavailable]:
-        """Sends the items once. Answers with those to send again and why."""
-        answer = self._client.request(
-            "POST",
-            self._target,
-            b"".join(item.payload for item in items),
-            lines=True,
-            accept=_JUDGED_AS_A_WHOLE,
-        )
+    def _attempt(self, chunk: Chunk, outcome: Outcome) -> tuple[Chunk, StoreUnavailable]:
+        """Sends the events once. Answers with those to send again and why."""
+        answer = self._client.request("POST", self._target, chunk.body(), lines=True, accept=_JUDGED_AS_A_WHOLE)
         if answer.ok:
-            return self._judge(items, answer, outcome)
+            return self._judge(chunk, answer, outcome)
         fault = Fault.of(answer.body)
         busy = StoreUnavailable(
             f"Elasticsearch does not take the events now ({answer.status}): {fault.reason}",
             hint="they are sent again; if this stays, look at the health of the cluster",
         )
         if answer.status not in {400, 413}:
-            return items, busy
-        if len(items) > 1:
-            return self._halves(items, outcome)
+            return chunk, busy
+        if len(chunk) > 1:
+            return self._halves(chunk, outcome)
         if answer.status == 413 or fault.type:
-            outcome.refused[items[0].number] = f"{answer.status} {fault.type}: {fault.reason}"
-            return [], busy
-        return items, busy
+            outcome.refused[chunk.numbers[0]] = f"{answer.status} {fault.type}: {fault.reason}"
+            return chunk.of(()), busy
+        return chunk, busy
 
-    def _halves(self, items: list[Item], outcome: Outcome) -> tuple[list[Item], StoreUnavailable]:
+    def _halves(self, chunk: Chunk, outcome: Outcome) -> tuple[Chunk, StoreUnavailable]:
         """A request that was refused whole is sent in halves, so that one bad line does not take others along.
 
         When every single line is refused, the fault is not in the lines: nothing is given up then.
         """
-        middle = len(items) // 2
+        middle = len(chunk) // 2
         own = Outcome()
-        left, fault = self._attempt(items[:middle], own)
-        right, right_fault = self._attempt(items[middle:], own)
-        if len(own.refused) == len(items):
-            detail = own.refused[items[0].number]
-            return items, StoreUnavailable(
+        left, fault = self._attempt(chunk.of(chunk.numbers[:middle]), own)
+        right, right_fault = self._attempt(chunk.of(chunk.numbers[middle:]), own)
+        if len(own.refused) == len(chunk):
+            detail = own.refused[chunk.numbers[0]]
+            return chunk, StoreUnavailable(
                 f"Elasticsearch refuses every event of a request: {detail}",
                 hint="see what stands between wumu and the cluster; wumu keeps its place in the log",
             )
         outcome.add(own)
-        return left + right, fault if left else right_fault
+        return chunk.of([*left.numbers, *right.numbers]), fault if left else right_fault
 
-    def _judge(self, items: list[Item], answer: Answer, outcome: Outcome) -> tuple[list[Item], StoreUnavailable]:
+    def _judge(self, chunk: Chunk, answer: Answer, outcome: Outcome) -> tuple[Chunk, StoreUnavailable]:
         told = answer.read(_BulkAnswer)
-        if len(told.items) != len(items):
+        if len(told.items) != len(chunk):
             raise StoreUnavailable(
-                f"{answer.node} tells of {len(told.items)} of {len(items)} events",
+                f"{answer.node} tells of {len(told.items)} of {len(chunk)} events",
                 hint="something between here and Elasticsearch cuts answers; the events are sent again",
             )
         busy = StoreUnavailable("Elasticsearch is busy", hint="the events are sent again")
         if not told.errors:
-            outcome.stored += len(items)
-            return [], busy
-        again: list[Item] = []
-        for item, operation in zip(items, told.items, strict=True):
+            outcome.stored += len(chunk)
+            return chunk.of(()), busy
+        again: list[int] = []
+        own = Outcome()
+        for number, operation in zip(chunk.numbers, told.items, strict=True):
             status, error = operation.create.status, operation.create.error or _ItemError()
             match judge(status, error.type, error.text()):
                 case Verdict.STORED:
-                    outcome.stored += 1
+                    own.stored += 1
                 case Verdict.DUPLICATE:
-                    outcome.duplicates += 1
+                    own.duplicates += 1
                 case Verdict.POISON:
-                    outcome.refused[item.number] = f"{status} {error.type}: {error.text()}"
+                    own.refused[number] = f"{status} {error.type}: {error.text()}"
                 case Verdict.RETRY:
-                    again.append(item)
+                    again.append(number)
                     busy = StoreUnavailable(
                         f"Elasticsearch is too busy for the events ({status} {error.type}): {error.text()}",
                         hint="they are sent again; if this stays, look at the load and the disks of the cluster",
                     )
                 case Verdict.OPERATOR:
-                    raise StoreUnavailable(
+                    raise _WriteRefused(
                         f"Elasticsearch refuses to write ({status} {error.type}): {error.text()}",
                         hint=way_out(error.type, error.text()),
                     )
-        return again, busy
+        outcome.add(own)
+        return chunk.of(again), busy
 
 
 def document_id(event_id: str) -> str:
     """The ``_id`` of an event: its event_id, or a hash of it where that is empty or longer than 512 bytes."""
+    if 0 < len(event_id) <= _MAX_ID_BYTES // 4:  # of four bytes each they fit: no need to count
+        return event_id
     raw = event_id.encode("utf-8", "surrogatepass")
     return event_id if 0 < len(raw) <= _MAX_ID_BYTES else "blake2b-" + hashlib.blake2b(raw, digest_size=24).hexdigest()
 
@@ -216,24 +237,25 @@ def refused_lines(batch: Batch, outcome: Outcome) -> tuple[Malformed, ...]:
     return tuple(refused(batch.lines[number], text) for number, text in sorted(outcome.refused.items()))
 
 
-def _items(batch: Batch, prefix: str, outcome: Outcome) -> list[Item]:
-    """The events as items; what has no place in any index is refused at once."""
+def _chunk(batch: Batch, prefix: str, outcome: Outcome) -> Chunk:
+    """All events as one chunk; what has no place in any index is refused at once."""
     heads: dict[int, bytes] = {}
-    items: list[Item] = []
+    payloads: list[bytes] = []
     for number, (event, line) in enumerate(zip(batch.events, batch.lines, strict=True)):
-        day = event.timestamp // 86_400_000
+        day = event.timestamp // DAY_MS
         head = heads.get(day)
         if head is None:
             try:
                 name = index_name(prefix, event.timestamp)
             except OverflowError as error:
                 outcome.refused[number] = str(error)
+                payloads.append(b"")
                 continue
             head = heads[day] = b'{"create":{"_index":"' + name.encode() + b'","_id":'
-        identity = orjson.dumps(document_id(event.event_id or ""))
+        identity = _ENCODER.encode(document_id(event.event_id or ""))
         text = line if not event.extra else _storable(event, line)
-        items.append(Item(number, b'%b%b}}\n{"@timestamp":%d,%b\n' % (head, identity, event.timestamp, text[1:])))
-    return items
+        payloads.append(b'%b%b}}\n{"@timestamp":%d,%b\n' % (head, identity, event.timestamp, text[1:]))
+    return Chunk(payloads, [number for number in range(len(payloads)) if number not in outcome.refused])
 
 
 def _storable(event: Event, line: bytes) -> bytes:
@@ -248,14 +270,15 @@ def _is_plain(name: str, value: object) -> bool:
     return name != EXTRA_FIELD and _PLAIN_NAME.fullmatch(name) is not None and not isinstance(value, (dict, list))
 
 
-def _chunks(items: Sequence[Item], most_lines: int, most_bytes: int) -> Iterator[list[Item]]:
-    chunk: list[Item] = []
+def _split(whole: Chunk, most_lines: int, most_bytes: int) -> Iterator[Chunk]:
+    numbers: list[int] = []
     size = 0
-    for item in items:
-        if chunk and (len(chunk) >= most_lines or size + len(item.payload) > most_bytes):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(item)
-        size += len(item.payload)
-    if chunk:
-        yield chunk
+    for number in whole.numbers:
+        length = len(whole.payloads[number])
+        if numbers and (len(numbers) >= most_lines or size + length > most_bytes):
+            yield whole.of(numbers)
+            numbers, size = [], 0
+        numbers.append(number)
+        size += length
+    if numbers:
+        yield whole.of(numbers)
