@@ -1,5 +1,7 @@
 """Every detector kind as the conformance suite meets it, with parameters that suit the suite's short worlds."""
 
+from functools import partial
+
 from detectors.checks import Subject
 from detectors.condition import equals
 from detectors.matching.absence import Absence
@@ -14,6 +16,18 @@ from detectors.statistical.latency import Latency
 
 HOST = ("host",)
 FAILED = equals("event_type", "input_error")
+
+
+def _threshold(measure: MeasureName) -> Threshold:
+    return Threshold(
+        group_by=HOST,
+        measure=measure,
+        field=None if measure is MeasureName.COUNT else "duration_ms",
+        percent=95 if measure is MeasureName.PERCENTILE else None,
+        above=20 if measure is MeasureName.CARDINALITY else 45,
+        below=1,
+    )
+
 
 SUBJECTS: dict[str, Subject] = {
     "streak": Subject(lambda: Streak(group_by=HOST)),
@@ -35,17 +49,5 @@ SUBJECTS: dict[str, Subject] = {
         lambda: ConfidenceDrift(min_history="20m", direction=Direction.BOTH, at_least_events=100, adapt_after="30m"),
         silent_buckets=20,
     ),
-    **{
-        f"threshold of {name}": Subject(
-            lambda name=name: Threshold(
-                group_by=HOST,
-                measure=name,
-                field=None if name is MeasureName.COUNT else "duration_ms",
-                percent=95 if name is MeasureName.PERCENTILE else None,
-                above=20 if name is MeasureName.CARDINALITY else 45,
-                below=1,
-            )
-        )
-        for name in MeasureName
-    },
+    **{f"threshold of {name}": Subject(partial(_threshold, name)) for name in MeasureName},
 }

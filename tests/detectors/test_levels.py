@@ -165,7 +165,7 @@ def test_events_that_come_late_end_the_silence() -> None:
         (lambda: Ratio(bad=ERROR), "write 'above' or 'below'"),
         (lambda: Ratio(bad=ERROR, above=5), "'above' is a share from 0 to 1, not 5: write 0.05 for five percent"),
         (lambda: Ratio(bad=ERROR, above=0.1, below=0.2), "every value would be reported"),
-        (lambda: Ratio(above=0.1), "Field required"),
+        (lambda: Ratio.model_validate({"above": 0.1}), "Field required"),
         (lambda: Threshold(measure="avg", above=1), "'avg' of what\\? write 'field'"),
         (lambda: Threshold(measure="percentile", field="duration_ms", above=1), "which percentile\\?"),
         (lambda: Threshold(measure="max", field="duration_ms", percent=9, above=1), "'percent' belongs to measure"),
@@ -173,7 +173,7 @@ def test_events_that_come_late_end_the_silence() -> None:
         (lambda: Threshold(measure="max", field="duration_ms", above=float("nan")), "finite"),
         (lambda: Absence(expect=[{"host": "a"}]), "exactly the fields of group_by \\(nothing\\)"),
         (lambda: Absence(silent_for="1h", forget_after="1h"), "'forget_after' must be longer"),
-        (lambda: Absence(silent="1h"), "Extra inputs"),
+        (lambda: Absence.model_validate({"silent": "1h"}), "Extra inputs"),
         (lambda: Ratio(bad="reason: x", above=0.1), "not a condition: write KQL"),
     ],
 )

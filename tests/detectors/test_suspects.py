@@ -88,9 +88,9 @@ def test_what_is_no_suspect(why: str, total: Tally, counts: Tally) -> None:
 def test_significance_is_corrected_for_how_many_values_were_compared() -> None:
     """One value of one is convincing; the same among five hundred others is not."""
     lucky, total = Tally(9, 4), Tally(20, 40)
-    others = {f"d{number}": Tally(0, 0) for number in range(500)}
+    others: dict[str | None, Tally] = {f"d{number}": Tally(0, 0) for number in range(500)}
     assert len(rank(total, {"file_dir": {"d": lucky}})) == 1
-    assert rank(total, {"file_dir": {"d": lucky} | others}) == ()
+    assert rank(total, {"file_dir": {**others, "d": lucky}}) == ()
 
 
 def test_three_at_most_the_clearest_first_and_missing_values_never() -> None:
