@@ -50,7 +50,8 @@ def only_daemon(state_dir: Path) -> Iterator[None]:
         lock = os.open(state_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
         raise WumuError(
-            f"the state folder {state_dir} can't be used: {fault.strerror}", hint="--state FOLDER"
+            f"the state folder {state_dir} can't be used: {fault.strerror}",
+            hint="run it as the daemon's user, or give a folder that you may write: --state FOLDER",
         ) from fault
     try:
         try:
@@ -215,7 +216,7 @@ class App:
         """The console's verbs, always with the configuration that is in force."""
 
         def console() -> Console:
-            return Console(self._engine.config, self._store, self._ledger, self._clock.now_ms)
+            return Console(self._engine.config, self._store, lambda: self._ledger, self._clock.now_ms)
 
         verbs: dict[str, Verb] = {name: partial(_ask, console, name) for name in VERBS}
         return verbs | {"status": lambda _: self._status()}

@@ -1,26 +1,34 @@
 """What people ask a daemon: events, traces, explanations. The same functions answer through the running daemon's socket
 and, when none runs, from the files."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from daemon.errors import WumuError
+from daemon.errors import BadRequest
 from daemon.evaluate import Due, RuleState, due
 from daemon.ledger.ledger import Ledger
 from daemon.store.base import EventStore, Sample
-from detectors.condition import Condition, any_of, equals
+from detectors.condition import AnyCharacter, Condition, Exists, Not, all_of, any_of, equals
 from detectors.duration import format_duration
 from detectors.frame import Interval
-from recognizer.events import Event, fields
+from recognizer.events import MAX_STRING_CHARACTERS, Event, fields
+from recognizer.paths import UNSAFE_RANGES, clean, visible
 from rules.model import Config, Rule
 from rules.where import WhereError, parse, to_kql
 
 VERBS = ("query", "trace", "explain")
 MAX_EVENTS = 10_000
 MAX_REQUESTS_TRACED = 50
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_SHOWN = re.compile(r"‹U\+([0-9A-F]{4,6})›")
+_SUSPECT_PATH = all_of(
+    any_of(Exists("path_issues"), AnyCharacter("file_path", UNSAFE_RANGES)), Not(Exists("path_cleaned"))
+)
+"""Paths with faults that nobody has cleaned: the bare events of a foreign service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class Console:
 
     config: Config
     store: EventStore
-    ledger: Ledger
+    ledger: Callable[[], Ledger]
     now_ms: Callable[[], int]
 
     def verbs(self) -> Mapping[str, Callable[[Mapping[str, Any]], Any]]:
@@ -41,34 +49,40 @@ class Console:
         }
 
     def query(self, where: str, since_ms: int, limit: int) -> list[dict[str, Any]]:
-        """The newest events that match a KQL filter, oldest first. Raises WumuError on a bad filter."""
+        """The newest events that match a KQL filter, oldest first. Raises BadRequest on a bad filter."""
         try:
-            condition = parse(where)
+            condition = parse(_UNSTORABLE.sub(_as_stored, where))
         except WhereError as fault:
-            caret = f"\n  {where}\n  {' ' * fault.position}{'^' * max(1, fault.width)}"
-            raise WumuError(f"the filter can't be read: {fault}{caret}", hint=fault.hint or "") from fault
+            raise BadRequest(
+                f"the filter can't be read: {fault}, at character {fault.position + 1}", hint=fault.hint or ""
+            ) from fault
         found = self._sample(condition, since_ms, limit)
         return [fields(event) for event in reversed(found)]
 
     def trace(self, what: str, since_ms: int) -> list[dict[str, Any]]:
-        """All events of the pictures that ``what`` names: a request, an event, a path as given or as meant."""
+        """All events of the pictures that ``what`` names: a request, an event, a path as given, as meant, or as shown
+        (``7.png‹U+200B›``)."""
+        what = _UNSTORABLE.sub(_as_stored, what)[:MAX_STRING_CHARACTERS]
+        unshown = _UNSTORABLE.sub(_as_stored, _SHOWN.sub(_unshown, what))
         names = ("request_id", "event_id", "file_path", "path_cleaned")
-        named = self._sample(any_of(*(equals(name, what) for name in names)), since_ms, MAX_EVENTS)
+        wanted = any_of(*(equals(name, text) for name in names for text in dict.fromkeys((what, unshown))))
+        named = (*self._sample(wanted, since_ms, MAX_EVENTS), *self._meant(what, since_ms))
         requests = dict.fromkeys(event.request_id for event in named if event.request_id)
         if not requests:
-            return [fields(event) for event in reversed(named)]
-        wanted = any_of(*(equals("request_id", request) for request in list(requests)[:MAX_REQUESTS_TRACED]))
+            return [fields(event) for event in sorted(named, key=_order)]
+        whole = any_of(*(equals("request_id", request) for request in list(requests)[:MAX_REQUESTS_TRACED]))
         lone = [event for event in named if not event.request_id]
-        events = [*self._sample(wanted, since_ms, MAX_EVENTS), *lone]
-        return [fields(event) for event in sorted(events, key=lambda e: (e.timestamp, e.event_id or ""))]
+        events = [*self._sample(whole, since_ms, MAX_EVENTS), *lone]
+        return [fields(event) for event in sorted(events, key=_order)]
 
     def explain(self, rule_id: str, turns: int) -> dict[str, Any]:
-        """Why a rule is in the state it is in."""
+        """Why a rule is in the state it is in. Raises BadRequest when there is no such rule."""
         rule = next((rule for rule in self.config.rules if rule.id == rule_id), None)
         if rule is None:
             known = ", ".join(rule.id for rule in self.config.rules)
-            raise WumuError(f"there is no rule {rule_id}", hint=f"the rules are: {known}")
-        state, _ = self.ledger.states().get(rule_id, (RuleState(), ""))
+            raise BadRequest(f"there is no rule {rule_id}", hint=f"the rules are: {known}")
+        ledger = self.ledger()
+        state, _ = ledger.states().get(rule_id, (RuleState(), ""))
         turn = _next_turn(rule, state, self.now_ms(), self.config.catch_up_ms)
         return {
             "rule": rule.id,
@@ -82,13 +96,32 @@ class Console:
             "judged_until_ms": state.judged_until_ms,
             "keys_remembered": len(state.memory),
             "alerts": [_alert(alert) for alert in state.alerts.values()],
-            "turns": self.ledger.evaluations(rule_id, turns),
+            "turns": ledger.evaluations(rule_id, turns),
             "request": self.store.explain(turn.ask),
         }
+
+    def _meant(self, path: str, since_ms: int) -> tuple[Event, ...]:
+        """Events with a faulty path that stands for ``path`` once it is cleaned."""
+        suspects = self._sample(_SUSPECT_PATH, since_ms, MAX_EVENTS)
+        return tuple(event for event in suspects if event.file_path != path and clean(event.file_path or "") == path)
 
     def _sample(self, where: Condition, since_ms: int, limit: int) -> tuple[Event, ...]:
         interval = Interval(since_ms, self.now_ms() + self.config.ingest.max_future_ms)
         return self.store.sample([Sample(where, interval, min(limit, MAX_EVENTS))])[0]
+
+
+def _order(event: Event) -> tuple[int, str]:
+    return event.timestamp, event.event_id or ""
+
+
+def _as_stored(found: re.Match[str]) -> str:
+    """NUL and half characters, such as a byte of the command line that is no UTF-8, are stored as they are shown."""
+    return visible(found[0])
+
+
+def _unshown(found: re.Match[str]) -> str:
+    number = int(found[1], 16)
+    return chr(number) if number <= 0x10FFFF else found[0]
 
 
 def _next_turn(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> Due:

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from daemon.errors import WumuError
+from daemon.errors import BadRequest, WumuError
 
 LOG = logging.getLogger("wumu.control")
-MAX_REQUEST_BYTES = 65_536
+MAX_REQUEST_BYTES = 2**20
 TIMEOUT_S = 30.0
 
 Verb = Callable[[Mapping[str, Any]], Any]
@@ -55,15 +55,20 @@ def call(path: Path, verb: str, arguments: Mapping[str, Any]) -> Any:
                 connection.connect(address)
             connection.sendall(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")
             with connection.makefile("rb") as stream:
-                answer = json.loads(stream.readline() or b'{"error": "the daemon closed the connection"}')
+                answer = json.loads(stream.readline())
     except (FileNotFoundError, ConnectionRefusedError) as fault:
         raise NotRunning(f"no daemon is running on {path.parent}") from fault
     except OSError as fault:
         raise WumuError(
             f"the daemon on {path} can't be asked: {fault}", hint="run the command as the daemon's user, or as root"
         ) from fault
+    except ValueError as fault:
+        raise WumuError(
+            "the daemon broke off before its answer was complete", hint="see its log: journalctl -u wumu"
+        ) from fault
     if "error" in answer:
-        raise WumuError(str(answer["error"]), hint=str(answer.get("hint", "")))
+        kind = BadRequest if answer.get("bad_request") else WumuError
+        raise kind(str(answer["error"]), hint=str(answer.get("hint", "")))
     return answer["result"]
 
 
@@ -93,11 +98,14 @@ class _Handler(socketserver.StreamRequestHandler):
         try:
             answer = {"result": self._answer(self.rfile.readline(MAX_REQUEST_BYTES))}
         except WumuError as fault:
-            answer = {"error": str(fault), "hint": fault.hint}
+            answer = {"error": str(fault), "hint": fault.hint, "bad_request": isinstance(fault, BadRequest)}
         except Exception as fault:
             LOG.exception("a console request failed")
             answer = {"error": f"the daemon failed on this request: {type(fault).__name__}: {fault}"}
-        self.wfile.write(json.dumps(answer).encode() + b"\n")
+        try:
+            self.wfile.write(json.dumps(answer).encode() + b"\n")
+        except OSError as fault:
+            LOG.info("who asked did not wait for the answer: %s", fault)
 
     def _answer(self, line: bytes) -> Any:
         try:

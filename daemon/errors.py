@@ -15,6 +15,10 @@ class ConfigError(WumuError):
     """The configuration can't be used."""
 
 
+class BadRequest(WumuError):
+    """What was asked can't be answered as it was written: no such rule, a filter that can't be read."""
+
+
 class StoreError(WumuError):
     """The event store refused something for good (a wrong query, an operator's fault)."""
 

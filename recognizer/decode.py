@@ -64,14 +64,15 @@ def as_bytes(path: object) -> bytes:
         try:
             path = os.fsencode(path)
         except UnicodeEncodeError as error:
-            message = f"the path holds half a character at position {error.start}"
+            message = f"the path holds half a character: character {error.start + 1} of {len(path)}"
             raise InputFault(InputReason.PATH_UNDECODABLE, message) from error
     if not isinstance(path, bytes):
         raise InputFault(InputReason.PATH_WRONG_TYPE, f"a path is text, not {type(path).__name__}")
     if not path:
         raise InputFault(InputReason.PATH_EMPTY, "the path is empty")
     if b"\0" in path:
-        raise InputFault(InputReason.PATH_NUL, f"the path holds a NUL byte at position {path.index(0)}")
+        place = len(os.fsdecode(path[: path.index(0)])) + 1
+        raise InputFault(InputReason.PATH_NUL, f"the path holds NUL: character {place} of {len(os.fsdecode(path))}")
     return path
 
 
@@ -151,7 +152,7 @@ def _path_fault(text: str, issues: tuple[paths.PathIssue, ...]) -> InputFault:
     worst = issues[0]
     message = "no such file"
     if worst.code_point:
-        message += f"; the path holds {worst.code_point} at position {worst.position}"
+        message += f"; the path holds {worst.code_point}: character {worst.position + 1} of {len(text)}"
     candidate = cleaned_fields(text)
     cleaned, exists = candidate.get("path_cleaned"), candidate.get("path_cleaned_exists")
     if cleaned is not None:

@@ -125,7 +125,7 @@ def _not_json(text: str, fault: json.JSONDecodeError) -> Refusal:
         detail, hint = "the line holds nothing but NUL", "a crash or copytruncate left a hole; the rest is unharmed"
     else:
         near = text[max(0, fault.pos - 20) : fault.pos + 20]
-        detail = f"{fault.msg} at character {fault.pos}, near {shown(near)}"
+        detail = f"{fault.msg} at character {fault.pos + 1}, near {shown(near)}"
         hint = "write one JSON object a line"
         if fault.msg == "Extra data":
             hint = "two records stand on one line: end each with a newline"

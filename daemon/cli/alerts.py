@@ -7,10 +7,25 @@ import click
 
 from daemon.alerts.model import Alert, State
 from daemon.app import LEDGER
-from daemon.cli.common import FOUND, echo_json, echo_table, faults_shown, json_option, key_text, state_option, time_text
+from daemon.cli.common import (
+    CELL_CHARACTERS,
+    FOUND,
+    echo_json,
+    echo_table,
+    faults_shown,
+    json_option,
+    key_text,
+    state_option,
+    time_text,
+)
 from daemon.ledger.ledger import Ledger
+from daemon.notify.words import words
 from detectors.duration import format_duration
+from detectors.finding import Expected
 from recognizer.paths import visible
+from rules.model import Language
+
+MOST = 10_000_000
 
 
 @click.command()
@@ -33,9 +48,10 @@ def command(alert_id: str | None, limit: int, state_dir: Path, *, everything: bo
     """
     ledger = Ledger.read_only(state_dir / LEDGER)
     try:
-        alerts = ledger.alerts(active=not everything and alert_id is None, limit=limit)
-        if alert_id is not None:
-            alerts = [alert for alert in alerts if alert.id.startswith(alert_id)]
+        if alert_id is None:
+            alerts = ledger.alerts(active=not everything, limit=limit)
+        else:
+            alerts = [alert for alert in ledger.alerts(limit=MOST) if alert.id.startswith(alert_id)]
         told = [_told(alert, ledger) if alert_id else _summary(alert) for alert in alerts]
     finally:
         ledger.close()
@@ -44,6 +60,8 @@ def command(alert_id: str | None, limit: int, state_dir: Path, *, everything: bo
     elif alert_id is not None:
         for one in told:
             _show(one)
+    elif not alerts:
+        click.echo("no alert is kept" if everything else "no alert is pending or firing", err=True)
     else:
         echo_table(
             ("id", "state", "severity", "rule", "key", "reason", "observed", "since"),
@@ -65,7 +83,7 @@ def _row(alert: Alert) -> tuple[object, ...]:
         alert.rule_id,
         key_text(alert.key),
         finding.details.get("value") or finding.reason,
-        f"{finding.observed:g} {finding.unit}",
+        words(Language.EN).number(finding.observed, finding.unit),
         time_text(finding.since_ms),
     )
 
@@ -99,9 +117,11 @@ def _told(alert: Alert, ledger: Ledger) -> dict[str, Any]:
 
 def _show(one: dict[str, Any]) -> None:
     click.echo(f"alert     {one['id']}  {one['state']}  {one['severity']}")
-    click.echo(f"rule      {one['rule']}  {visible(key_text(one['key'].items()))}")
-    click.echo(f"reason    {one['reason']} {visible(str(one['cause'] or ''))}")
-    click.echo(f"observed  {one['observed']:g} {one['unit']}, expected {one['expected']}")
+    click.echo(f"rule      {one['rule']}  {visible(key_text(one['key'].items()), CELL_CHARACTERS)}")
+    click.echo(f"reason    {one['reason']} {visible(str(one['cause'] or ''))}".rstrip())
+    say = words(Language.EN)
+    expected = say.expected(Expected(**one["expected"]), one["unit"])
+    click.echo(f"observed  {say.number(one['observed'], one['unit'])}{f', expected {expected}' if expected else ''}")
     click.echo(f"since     {time_text(one['since_ms'])}")
     if one["resolved_at_ms"]:
         click.echo(f"lasted    {format_duration(one['resolved_at_ms'] - one['active_at_ms'])}")

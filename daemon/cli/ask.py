@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,25 @@ from daemon.cli.common import read_config
 from daemon.console import Console
 from daemon.control import NotRunning, call
 from daemon.ledger.ledger import Ledger
+from daemon.store.registry import DEFAULT_KIND
 from detectors.duration import duration_ms
 
 
 def ask(verb: str, arguments: Mapping[str, Any], config_path: Path, state_dir: Path) -> Any:
-    """The answer to a console verb. Raises WumuError."""
+    """The answer to a console verb. Nothing is made or changed. Raises WumuError."""
     try:
         return call(state_dir / CONTROL, verb, arguments)
     except NotRunning:
-        config = read_config(config_path)
-        store = open_store(config, state_dir)
-        try:
-            ledger = Ledger.open(state_dir / LEDGER)
-            try:
-                return Console(config, store, ledger, now_ms).verbs()[verb](arguments)
-            finally:
-                ledger.close()
-        finally:
-            store.close()
+        config = read_config(config_path, warn=False)
+    with ExitStack() as stack:
+
+        def ledger() -> Ledger:
+            return stack.enter_context(closing(Ledger.read_only(state_dir / LEDGER)))
+
+        if config.store is None or config.store.kind == DEFAULT_KIND:
+            ledger()  # where there is none, no event was ever kept: say so instead of making an empty store
+        store = stack.enter_context(closing(open_store(config, state_dir)))
+        return Console(config, store, ledger, now_ms).verbs()[verb](arguments)
 
 
 def now_ms() -> int:

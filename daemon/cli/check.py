@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.common import FOUND, USAGE, echo_json, json_option
+from daemon.cli.common import FOUND, USAGE, counted, echo_json, json_option
 from daemon.plugins import registry
 from recognizer.paths import visible
 from rules.load import Loaded, load_bytes, load_file
@@ -58,15 +58,11 @@ def _show(path: Path, result: Loaded) -> None:
 
 def _summary(file: str, result: Loaded) -> str:
     weights = [problem.weight for problem in result.problems]
-    found = [_counted(weights.count(weight), weight) for weight in Weight if weight in weights]
+    found = [counted(weights.count(weight), weight) for weight in Weight if weight in weights]
     if result.config is None:
         return f"{', '.join(found)} in {file}"
-    parts = [_counted(len(result.config.rules), "rule"), _counted(len(result.config.channels), "channel")]
+    parts = [counted(len(result.config.rules), "rule"), counted(len(result.config.channels), "channel")]
     return f"{file}: {', '.join([*parts, *(found or ['no problems'])])}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _exit_code(result: Loaded) -> int:

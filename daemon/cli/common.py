@@ -5,14 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
-from zoneinfo import ZoneInfo
 
 import click
 
-from daemon.errors import ConfigError, WumuError
+from daemon.errors import BadRequest, ConfigError, WumuError
+from daemon.notify.words import moment
 from daemon.plugins import registry
 from recognizer.paths import visible
 from rules.load import load_file
@@ -23,6 +22,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FOUND, USAGE, UNAVAILABLE = 1, 2, 3
+CELL_CHARACTERS = 4_096
+"""A cell is cut to this: more than any path has, for paths and ids are there to be pasted."""
+COLUMN_CELLS = 60
+"""A column is padded to this at most; what is longer pushes the rest of its line to the right."""
 
 
 def default_state() -> Path:
@@ -62,19 +65,30 @@ def json_option(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def faults_shown(command: Callable[P, R]) -> Callable[P, R]:
-    """A foreseen fault becomes one line and exit code 3, never a traceback."""
+    """A foreseen fault becomes one line and exit code 3, or 2 where the call was wrong; never a traceback."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             sys.exit(0)
+        except (BadRequest, ConfigError) as fault:
+            fail(str(fault), fault.hint, USAGE)
         except WumuError as fault:
             fail(str(fault), fault.hint)
+        except OSError as fault:
+            _drop_output()
+            where = f"{fault.filename}: " if fault.filename else ""
+            fail(f"the system refused: {where}{fault.strerror or fault}", "see permissions and room: ls -l, df -h")
 
     return run
+
+
+def _drop_output() -> None:
+    """What is still in the buffer of stdout goes nowhere, instead of failing once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str, hint: str = "", code: int = UNAVAILABLE) -> NoReturn:
@@ -85,40 +99,46 @@ def fail(message: str, hint: str = "", code: int = UNAVAILABLE) -> NoReturn:
     sys.exit(code)
 
 
-def read_config(path: Path) -> Config:
-    """The checked configuration; its warnings go to stderr. Raises ConfigError with every problem."""
+def read_config(path: Path, *, warn: bool = True) -> Config:
+    """The checked configuration; its errors go to stderr, and its warnings too when ``warn``. Raises ConfigError."""
     loaded = load_file(path, registry())
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     errors = [problem for problem in loaded.problems if problem.weight is Weight.ERROR]
-    for problem in loaded.problems:
-        click.echo(render(problem, text), err=True)
-    if loaded.config is None or errors:
-        raise ConfigError(f"{path} has {len(errors)} errors", hint=f"wumu check {path}")
+    for problem in loaded.problems if warn else errors:
+        click.echo(render(problem, loaded.source), err=True)
+    if loaded.config is None:
+        raise ConfigError(f"{path} can't be used: {counted(len(errors), 'error')}", hint=f"wumu check {path}")
     return loaded.config
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def echo_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """One document. Whatever could act on a terminal or can't be written in its encoding stands as \\uXXXX."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, ensure_ascii=not utf8, indent=2, default=str)
+    click.echo("\n".join(_printable(line) for line in text.split("\n")))
+
+
+def _printable(line: str) -> str:
+    return line if line.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def echo_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Aligned columns; every cell is made safe to show."""
-    from rich.console import Console  # noqa: PLC0415  # rich costs start-up time that --json need not pay
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    """Aligned columns; every cell is made safe to show, none is cut or broken where it would be pasted."""
+    from rich.cells import cell_len  # noqa: PLC0415  # rich costs start-up time that --json need not pay
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(escape(visible("" if cell is None else str(cell), 200)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    lines = [[visible("" if cell is None else str(cell), CELL_CHARACTERS) for cell in row] for row in (columns, *rows)]
+    widths = [min(COLUMN_CELLS, max(map(cell_len, column))) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        click.secho("  ".join(padded).rstrip(), bold=number == 0)
 
 
 def time_text(milliseconds: int | None, zone: str = "UTC") -> str:
     """A time as people read it, with its zone."""
-    if milliseconds is None:
-        return ""
-    moment = datetime.fromtimestamp(milliseconds / 1_000, tz=UTC).astimezone(ZoneInfo(zone))
-    return moment.strftime("%Y-%m-%d %H:%M:%S %Z")
+    return "" if milliseconds is None else moment(milliseconds, zone)
 
 
 def key_text(pairs: Iterable[tuple[str, str | None]]) -> str:

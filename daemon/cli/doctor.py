@@ -1,6 +1,7 @@
 """`wumu doctor`: look at everything a 3 a.m. mail depends on."""
 
 import importlib.metadata
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def command(config_path: Path, state_dir: Path, *, as_json: bool) -> None:
     """
     checks = [*_installation(), *_state(state_dir)]
     try:
-        config = read_config(config_path)
+        config = read_config(config_path, warn=False)
     except WumuError as fault:
         checks.append(Check("configuration", ok=False, detail=str(fault), hint=fault.hint))
     else:
@@ -100,6 +101,9 @@ def _state(state_dir: Path) -> Iterator[Check]:
         detail=f"{state_dir}, {free / 1024**3:.1f} GiB free",
         hint="make room, or shorten retention in alerts.yaml",
     )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        me = f"user {os.geteuid()} may not write {folder}"
+        yield Check("state folder", ok=False, detail=me, hint="run wumu doctor as the daemon's user, or as root")
 
 
 def _daemon(config: Config, state_dir: Path) -> Iterator[Check]:

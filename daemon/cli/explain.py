@@ -71,4 +71,5 @@ def _show(answer: dict[str, Any]) -> None:
         ],
     )
     click.echo("\nthe request of its next turn:")
-    click.echo(visible(answer["request"], 20_000) if "\n" not in answer["request"] else answer["request"])
+    for line in answer["request"].split("\n"):
+        click.echo(visible(line, 20_000))

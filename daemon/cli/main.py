@@ -1,6 +1,7 @@
 """The command `wumu`: one file per verb, loaded only when it is called."""
 
 import importlib
+import io
 import sys
 
 try:
@@ -26,7 +27,7 @@ EXIT_CODES = """\b
 Exit codes:
   0  it went well
   1  it found something: problems in a file, firing alerts, pictures that failed
-  2  the call was wrong: an unknown option, an unreadable file
+  2  the call was wrong: an unknown option, a configuration or a filter that can't be read
   3  it could not be done now: no store, no ledger, no model"""
 
 
@@ -69,3 +70,5 @@ def main() -> None:
       wumu check alerts.yaml            before a reload
       wumu trace /data/upload/7.png     what happened to one picture
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a label in Chinese must not end a verb in an ASCII locale

@@ -7,6 +7,7 @@ import click
 from daemon.cli.ask import Duration, ask, now_ms
 from daemon.cli.common import (
     FOUND,
+    USAGE,
     config_option,
     echo_json,
     echo_table,
@@ -16,6 +17,8 @@ from daemon.cli.common import (
     state_option,
     time_text,
 )
+from rules.problems import Problem, ProblemCode, render
+from rules.where import WhereError, parse
 
 SHOWN = ("timestamp", "event_type", "host", "file_path", "event_id", "request_id", "pid", "schema_version", "file_dir")
 
@@ -39,6 +42,7 @@ def command(kql: str, since: int, limit: int, config_path: Path, state_dir: Path
 
     Exit code 1 when nothing matches.
     """
+    _check(kql)
     events = ask("query", {"where": kql, "since_ms": now_ms() - since, "limit": limit}, config_path, state_dir)
     if as_json:
         echo_json(events)
@@ -59,3 +63,21 @@ def command(kql: str, since: int, limit: int, config_path: Path, state_dir: Path
     if not events:
         click.echo("no event matches", err=True)
         raise SystemExit(FOUND)
+
+
+def _check(kql: str) -> None:
+    """Ends with exit code 2 and a caret where the filter can't be read."""
+    try:
+        parse(kql)
+    except WhereError as fault:
+        problem = Problem(
+            code=ProblemCode.BAD_CONDITION,
+            message=fault.message,
+            file="KQL",
+            line=1,
+            column=fault.position + 1,
+            width=max(1, fault.width),
+            hint=fault.hint,
+        )
+        click.echo(render(problem, kql.replace("\n", " ")), err=True)
+        raise SystemExit(USAGE) from fault

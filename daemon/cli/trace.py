@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from daemon.cli.ask import Duration, ask, now_ms
 from daemon.cli.common import (
+    CELL_CHARACTERS,
     FOUND,
     config_option,
     echo_json,
@@ -17,7 +19,10 @@ from daemon.cli.common import (
     state_option,
     time_text,
 )
-from recognizer.paths import inspect, visible
+from recognizer.events import Event
+from recognizer.paths import visible
+from rules.model import Language
+from rules.path_facts import path_facts
 
 ONCE = ("file_path", "file_dir", "request_id", "model_name", "host", "pid", "schema_version", "path_issues")
 SHOWN = (*ONCE, "timestamp", "event_type", "event_id", "duration_ms")
@@ -33,8 +38,8 @@ SHOWN = (*ONCE, "timestamp", "event_type", "event_id", "duration_ms")
 def command(request_or_path: str, since: int, config_path: Path, state_dir: Path, *, as_json: bool) -> None:
     """Show every event of one picture: REQUEST_OR_PATH is a request_id, an event_id or a path.
 
-    A path may be given as the service got it or as it was meant: the clean path finds the picture whose path had an
-    invisible character in it, and the character is shown with its place.
+    A path may be given as the service got it, as it was meant, or as it is shown: the clean path finds the picture
+    whose path had an invisible character in it, and the character is shown with its place.
 
     \b
     Examples:
@@ -63,11 +68,11 @@ def _by_request(events: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]
 
 def _show(chain: list[dict[str, Any]]) -> None:
     known = {name: event[name] for event in chain for name in ONCE if event.get(name) is not None}
-    path = known.get("file_path", "")
     click.echo(f"request  {visible(str(known.get('request_id', '(none)')))}")
-    click.echo(f"path     {visible(path)}")
-    for issue in inspect(path):
-        click.echo(f"         {issue.reason} at position {issue.position}: {issue.code_point}")
+    click.echo(f"path     {visible(known.get('file_path', '(none)'), CELL_CHARACTERS)}")
+    for path in dict.fromkeys(event["file_path"] for event in chain if event.get("file_path")):
+        for fact in _facts(next(event for event in chain if event.get("file_path") == path)):
+            click.echo(f"         {fact}")
     by = f"model {known.get('model_name')} on {known.get('host')}, pid {known.get('pid')}"
     click.echo(f"by       {visible(by)}")
     first = chain[0]["timestamp"]
@@ -85,3 +90,11 @@ def _show(chain: list[dict[str, Any]]) -> None:
         ],
     )
     click.echo()
+
+
+def _facts(event: dict[str, Any]) -> tuple[str, ...]:
+    """The faulty characters of a path with their places, and whether a file is at the cleaned path: as the mail has it.
+
+    A file that is not here may be on the machine that wrote the event.
+    """
+    return path_facts(msgspec.convert(event, Event), Language.EN, lambda path: Path(path).is_file() or None)[1:]
