@@ -7,6 +7,7 @@ for result in recognizer.recognize(paths):
 
 import math
 import os
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,14 +30,24 @@ LOW_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
+class _Moment:
+    """When a stage ended, wall time in milliseconds since 1970, and how long it took, milliseconds."""
+
+    timestamp: int
+    duration_ms: float
+
+
+@dataclass(slots=True)
 class _Input:
-    """A picture on its way: decoded and prepared, or at fault."""
+    """A picture on its way, with what the worker thread came to; ``fault`` or ``prepared`` is set in the end."""
 
     path: str
     events: Recognition
-    picture: Picture | None
-    prepared: Prepared | None
-    fault: InputFault | None
+    picture: Picture | None = None
+    decoded: _Moment | None = None
+    prepared: Prepared | None = None
+    ended: _Moment | None = None
+    fault: InputFault | None = None
 
 
 class Recognizer:
@@ -49,6 +60,7 @@ class Recognizer:
         self._inference = Inference(model)
         self._limits = limits
         self._low_confidence = low_confidence
+        self._device = str(model.device)
 
     @classmethod
     def load(
@@ -98,33 +110,71 @@ class Recognizer:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _prepare(self, path: object) -> _Input:
-        """From the path to the network's input, in a worker thread."""
+        """From the path to the network's input, in a worker thread.
+
+        Only the first event is written here, so that a picture that kills the process is known. The others follow for
+        the whole batch at once, with the time at which they happened: that costs a third, because the code is warm.
+        """
         events = recognition(path, model_name=self.model_name)
         events.input_start()
-        text = _as_text(path)
-        picture: Picture | None = None
-        prepared: Prepared | None = None
-        fault: InputFault | None = None
+        one = _Input(_as_text(path), events)
+        started = time.perf_counter()
         try:
-            picture = read(path, self._limits)  # type: ignore[arg-type]  # read() itself refuses what is no path
-            _tell_success(events, picture)
-            prepared = prepare(picture.pixels, self._model.manifest.preprocessing)
-            self._tell_prepared(events, picture, prepared)
-            if not math.isfinite(prepared.mean):
-                raise InputFault(InputReason.TENSOR_NOT_FINITE, "preprocessing gave NaN or infinity")
-        except InputFault as caught:
-            fault = caught
+            one.picture = read(path, self._limits)  # type: ignore[arg-type]  # read() itself refuses what is no path
+            one.decoded = _moment(started)
+            started = time.perf_counter()
+            one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)
+            if not math.isfinite(one.prepared.mean):
+                one.fault = InputFault(InputReason.TENSOR_NOT_FINITE, "preprocessing gave NaN or infinity")
+        except InputFault as fault:
+            one.fault = fault
         except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
-            fault = _unforeseen(error)
-        if fault is None:
-            return _Input(text, events, picture, prepared, None)
-        events.input_error(fault.message, fault.reason)
-        return _Input(text, events, picture, None, fault)
+            one.fault = _unforeseen(error)
+        one.ended = _moment(started)
+        return one
 
-    def _tell_prepared(self, events: Recognition, picture: Picture, prepared: Prepared) -> None:
-        events.preprocess_complete(
+    def _finish(self, batch: list[_Input]) -> list[Result]:
+        """Asks the network about those of the batch that came so far, and tells and answers for all."""
+        started = time.perf_counter()
+        ready = [one.prepared.tensor for one in batch if one.fault is None and one.prepared is not None]
+        answers = iter(self._inference.answers(ready))
+        inferred = _moment(started)
+        results = []
+        for one in batch:
+            self._tell_input(one)
+            if one.fault is not None:
+                _tell_fault(one, one.fault, one.ended or inferred)
+                results.append(self._result(one, fault=one.fault))
+                continue
+            answer = next(answers)
+            if isinstance(answer, Answer):
+                self._tell_answer(one, answer, inferred)
+                results.append(self._result(one, labels=answer.labels, scores=answer.scores))
+            else:
+                _tell_fault(one, answer, inferred)
+                results.append(self._result(one, fault=answer))
+        return results
+
+    def _tell_input(self, one: _Input) -> None:
+        """How far the worker thread came with it."""
+        picture, prepared = one.picture, one.prepared
+        if picture is None or one.decoded is None:
+            return
+        one.events.input_success(
+            timestamp=one.decoded.timestamp,
+            duration_ms=one.decoded.duration_ms,
+            shape=picture.shape,
+            channels=picture.shape[2],
+            dtype=picture.dtype,
+            image_format=picture.format,
+            **({"image_issues": picture.issues} if picture.issues else {}),
+        )
+        if prepared is None or one.ended is None:
+            return
+        one.events.preprocess_complete(
+            timestamp=one.ended.timestamp,
+            duration_ms=one.ended.duration_ms,
             output_shape=prepared.output_shape,
-            duration_ms=round(prepared.duration_ms, 3),
             resized=prepared.resized,
             normalized=prepared.normalized,
             channel_conversion=channel_conversion(picture.conversion, self._model.manifest.preprocessing),
@@ -133,34 +183,20 @@ class Recognizer:
             variance=prepared.variance,
         )
 
-    def _finish(self, batch: list[_Input]) -> Iterator[Result]:
-        """Asks the network about those of the batch that came so far, and answers for all."""
-        answers = iter(self._inference.answers([one.prepared.tensor for one in batch if one.prepared is not None]))
-        for one in batch:
-            if one.fault is not None:
-                yield self._result(one, fault=one.fault)
-                continue
-            answer = next(answers)
-            if isinstance(answer, Answer):
-                yield self._answered(one, answer)
-            else:
-                one.events.input_error(answer.message, answer.reason)
-                yield self._result(one, fault=answer)
-
-    def _answered(self, one: _Input, answer: Answer) -> Result:
+    def _tell_answer(self, one: _Input, answer: Answer, inferred: _Moment) -> None:
         one.events.inference_complete(
             answer.labels,
             answer.scores,
+            timestamp=inferred.timestamp,
             duration_ms=round(answer.duration_ms, 3),
             logits_dim=answer.logits_dim,
-            device=str(self._model.device),
+            device=self._device,
             batch_size=answer.batch_size,
         )
         one.events.business_output(
             status="success",
             low_confidence_filtered=answer.scores[0] < self._low_confidence,
         )
-        return self._result(one, labels=answer.labels, scores=answer.scores)
 
     def _result(
         self,
@@ -201,14 +237,13 @@ def _as_text(path: object) -> str:
     return path if isinstance(path, str) else repr(path)
 
 
-def _tell_success(events: Recognition, picture: Picture) -> None:
-    events.input_success(
-        shape=picture.shape,
-        channels=picture.shape[2],
-        dtype=picture.dtype,
-        image_format=picture.format,
-        **({"image_issues": picture.issues} if picture.issues else {}),
-    )
+def _moment(started: float) -> _Moment:
+    """Now, as the end of what began at ``started`` (perf_counter, seconds)."""
+    return _Moment(time.time_ns() // 1_000_000, round((time.perf_counter() - started) * 1_000, 3))
+
+
+def _tell_fault(one: _Input, fault: InputFault, at: _Moment) -> None:
+    one.events.input_error(fault.message, fault.reason, timestamp=at.timestamp, duration_ms=at.duration_ms)
 
 
 def _unforeseen(error: Exception) -> InputFault:

@@ -1,7 +1,6 @@
 """From upright RGB pixels to the network's input, by the model's own description, with the facts of what was done."""
 
 import functools
-import time
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +18,7 @@ class Prepared:
     """The input of the network, float32 (3, height, width), and what a preprocess_complete event tells of it.
 
     ``scale_ratio`` is the shorter output side by the shorter input side; ``mean`` and ``variance`` are those of the
-    tensor; ``duration_ms`` is milliseconds.
+    tensor.
     """
 
     tensor: Tensor
@@ -29,12 +28,10 @@ class Prepared:
     scale_ratio: float
     mean: float
     variance: float
-    duration_ms: float
 
 
 def prepare(pixels: Pixels, spec: Preprocessing) -> Prepared:
     """Resize (bilinear with antialiasing, the only one that agrees with Pillow), scale, normalise."""
-    started = time.perf_counter()
     image = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
     sized, ratio = _RESIZERS[spec.resize](image, spec)
     factor, offset = _affine(spec)
@@ -49,7 +46,6 @@ def prepare(pixels: Pixels, spec: Preprocessing) -> Prepared:
         scale_ratio=ratio,
         mean=mean.item(),
         variance=variance.item(),
-        duration_ms=(time.perf_counter() - started) * 1_000,
     )
 
 
