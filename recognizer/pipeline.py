@@ -113,7 +113,7 @@ class Recognizer:
         """From the path to the network's input, in a worker thread.
 
         Only the first event is written here, so that a picture that kills the process is known. The others follow for
-        the whole batch at once, with the time at which they happened: that costs a third, because the code is warm.
+        the whole batch at once, with the time at which they happened: one after the other they cost less.
         """
         events = recognition(path, model_name=self.model_name)
         events.input_start()
