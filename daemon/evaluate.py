@@ -4,6 +4,7 @@ Live run, catching up after a stop, backtest and rule tests all go through `tick
 what it returns is committed by its caller in one transaction.
 """
 
+import bisect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -148,36 +149,40 @@ def _live_through(
 ) -> tuple[Mapping[Key, Alert], tuple[Transition, ...]]:
     """Let the alerts live through the stretch step by step, as if every bucket had been judged when it closed.
 
-    A rule on open buckets finds at the ends of buckets and at the tick itself, which need not be a whole step apart:
-    its alerts are kept for at least one step, or they would flap between two findings.
+    A finding about an earlier stretch, from events that came late, counts at the first new step: that stretch has
+    been lived through, and the other alerts would seem to have ceased in it. A rule on open buckets finds at the ends
+    of buckets and at the tick itself, which need not be a whole step apart: its alerts are kept for at least one step,
+    or they would flap between two findings.
     """
     rule = turn.rule
     if turn.query.partial:
         keep_ms = max(rule.policy.keep_firing_for_ms, _step_ms(turn))
         rule = replace(rule, policy=replace(rule.policy, keep_firing_for_ms=keep_ms))
+    alerts = state.alerts
+    steps = _steps(turn, findings) if alerts or findings else []
     by_step: dict[int, list[Finding]] = {}
     for finding in findings:
-        by_step.setdefault(min(max(finding.at_ms, turn.from_ms), turn.until_ms), []).append(finding)
-    alerts = state.alerts
+        place = min(bisect.bisect_left(steps, finding.at_ms), len(steps) - 1)
+        by_step.setdefault(steps[place], []).append(finding)
     moved: list[Transition] = []
-    for step_ms in _steps(turn, by_step, quiet=not alerts):
+    for step_ms in steps:
         alerts, transitions = advance(alerts, by_step.get(step_ms, ()), rule, step_ms)
         moved.extend(transitions)
     return alerts, tuple(moved)
 
 
-def _steps(turn: Due, by_step: Mapping[int, Sequence[Finding]], *, quiet: bool) -> list[int]:
-    """The evaluation times of a stretch: every bucket's end and every finding's time, or nothing while all is quiet."""
-    if quiet and not by_step:
-        return []
+def _steps(turn: Due, findings: Sequence[Finding]) -> list[int]:
+    """The times at which the alerts of a stretch are looked at: the ends of buckets, and the new findings' times."""
     step = _step_ms(turn)
     grid = range(_floor(turn.from_ms, step) + step, turn.until_ms, step)
-    return sorted({*grid, *by_step, turn.until_ms})
+    news = {finding.at_ms for finding in findings if turn.from_ms < finding.at_ms < turn.until_ms}
+    return sorted({*grid, *news, turn.until_ms})
 
 
 def _step_ms(turn: Due) -> int:
+    """Whole buckets: at any other time a rule on open buckets finds nothing, which would look like an end."""
     bucket = turn.query.bucket_ms or turn.rule.every_ms
-    return max(bucket, turn.rule.every_ms) if turn.query.partial else bucket
+    return -(-turn.rule.every_ms // bucket) * bucket if turn.query.partial else bucket
 
 
 def _frames(turns: Sequence[Due], store: EventStore) -> Sequence[Frame | StoreError]:

@@ -57,12 +57,13 @@ def alert_id(rule_id: str, key: Key, active_at_ms: int) -> str:
 def _seen(before: Alert | None, finding: Finding, rule: Rule, now_ms: int) -> tuple[Alert, list[Transition]]:
     if before is None:
         alert = Alert(
-            id=alert_id(rule.id, finding.key, finding.at_ms),
+            id=alert_id(rule.id, finding.key, now_ms),
             rule_id=rule.id,
             key=finding.key,
             state=State.PENDING,
             severity=rule.severity,
-            active_at_ms=finding.at_ms,
+            # not finding.at_ms: a late finding may be as old as an alert that has ended, and would take its name
+            active_at_ms=now_ms,
             last_seen_ms=now_ms,
             finding=finding,
             peak=finding,

@@ -15,6 +15,8 @@ from daemon.store.base import Ask, Batch
 from daemon.store.reference import ReferenceStore
 from detectors.finding import Detection, Memory, Reason
 from detectors.frame import Frame, Key
+from detectors.matching.count import Count
+from detectors.matching.missing_step import MissingStep
 from detectors.query import Measure, Query
 from recognizer.events import Event
 from rules.model import Rule
@@ -186,3 +188,52 @@ def test_alerts_on_open_buckets_do_not_flap_between_two_findings() -> None:
         state = judgement.state
         story += [t.alert.state for t in judgement.transitions]
     assert story == [State.FIRING, State.RESOLVED]
+
+
+def request(minute: float, host: str) -> Batch:
+    """A request that never ends."""
+    name = f"{host}-{minute}"
+    event = Event(timestamp=round(minute * MINUTE), event_type="input_start", host=host, request_id=name, event_id=name)
+    return Batch([event], [b"{}"])
+
+
+def story_of(subject: Rule, store: ReferenceStore, late: Mapping[int, Batch]) -> list[tuple[object, ...]]:
+    """What becomes of the alerts in ticks of minutes 13 to 29; ``late`` comes just before the tick of its minute."""
+    state, story = RuleState(judged_until_ms=10 * MINUTE), []
+    for minute in range(13, 30):
+        if minute in late:
+            store.append(late[minute])
+        (judgement,) = tick([subject], {subject.id: state}, store, minute * MINUTE, DAY)
+        state = judgement.state
+        story += [(t.at_ms // MINUTE, t.alert.key[0][1], t.alert.state, t.alert.id) for t in judgement.transitions]
+    return story
+
+
+def test_what_comes_late_about_one_key_ends_no_alert_about_another() -> None:
+    """A late lost request of gpu-1 is told while the lasting alert about gpu-2 goes on."""
+    store = ReferenceStore()
+    for minute in range(10, 30):
+        store.append(request(minute + 0.5, "gpu-2"))
+    story = story_of(rule(MissingStep(group_by=("host",))), store, {20: request(14.2, "gpu-1")})
+    assert [step[:3] for step in story] == [
+        (11, "gpu-2", State.FIRING),
+        (18, "gpu-1", State.FIRING),
+        (19, "gpu-1", State.RESOLVED),
+    ]
+
+
+def test_what_comes_late_to_an_alert_that_ended_is_a_new_alert() -> None:
+    """Messages are named after their alert: under the old name nobody would hear of the second one."""
+    store = ReferenceStore()
+    store.append(request(11.5, "gpu-1"))
+    story = story_of(rule(MissingStep(group_by=("host",))), store, {18: request(11.6, "gpu-1")})
+    assert [step[2] for step in story] == [State.FIRING, State.RESOLVED] * 2
+    assert len({step[3] for step in story}) == 2
+
+
+def test_a_condition_that_holds_outlasts_its_for_whatever_its_bucket() -> None:
+    """The buckets of 21 s that a window of 7 minutes has never end with the minute of the ticks."""
+    store = ReferenceStore()
+    store.append(events(*(second / 6 for second in range(180))))
+    subject = rule(Count(at_least=3, within="7m", group_by=("host",)), for_ms=2 * MINUTE)  # type: ignore[arg-type]
+    assert [step[2] for step in story_of(subject, store, {})] == [State.PENDING, State.FIRING]
