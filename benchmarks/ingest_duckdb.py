@@ -18,9 +18,9 @@ from itertools import islice
 from pathlib import Path
 
 import duckdb
-from daemon.ingest.ingest import BATCH_LINES
 
 from benchmarks import events
+from daemon.ingest.ingest import BATCH_LINES
 from daemon.store.base import Batch, Checkpoint
 from daemon.store.duckdb.parameters import DuckDBParameters
 from daemon.store.duckdb.schema import quoted, sql_types
@@ -66,6 +66,7 @@ def loader_given_columns(source: Path, database: Path) -> Timed:
 def _load(source: Path, database: Path, options: str) -> Timed:
     begun = time.perf_counter()
     with duckdb.connect(str(database), config={"threads": str(DuckDBParameters().threads)}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"CREATE TABLE events AS SELECT * FROM read_json('{source}'{options})")  # noqa: S608
         (row,) = connection.execute("SELECT count(*) FROM events").fetchall()
         seconds = time.perf_counter() - begun

@@ -4,6 +4,9 @@ DuckDB compresses and writes whole groups of 122,880 rows; fed with a few thousa
 them several times over. So a batch goes to a journal first: its lines, then a trailer with its checkpoint. A batch
 without its trailer was never accepted. The database knows the generation of the last journal that was folded into
 it, so each is folded once, whenever the process dies.
+
+A batch that would overfill a journal is parted: its first part fills the group and is marked as continued, the rest
+with the checkpoint begins the next journal. A first part whose rest is missing was never accepted either.
 """
 
 import contextlib
@@ -20,8 +23,15 @@ from recognizer.events import Event
 FULL_BYTES = 64 * 1024 * 1024
 """A journal of this size is full, however few its events."""
 
-_TRAILER = b'{"#batch":'
 _INFIX = ".journal-"
+_TRAILER = b'{"#batch":'
+
+
+class _Trailer(msgspec.Struct, rename={"checkpoint": "#batch"}):
+    """The last line of a batch or of its first part."""
+
+    checkpoint: Checkpoint | None
+    continued: bool = False
 
 
 def journal_line(event: Event, line: bytes) -> bytes:
@@ -51,6 +61,7 @@ class Journal:
         self.longest_line = 0
         self.checkpoints: dict[str, Checkpoint] = {}
         self._size = 0
+        self._before = (0, 0)
         self._file = database.with_name(f"{database.name}{_INFIX}{generation}") if database is not None else None
         try:
             self._descriptor = _opened(self._file)
@@ -66,31 +77,42 @@ class Journal:
         """Whether it holds so many events, or as many bytes as a journal may."""
         return self.events >= events or self._size >= FULL_BYTES
 
-    def append(self, lines: Sequence[bytes], checkpoint: Checkpoint | None) -> None:
-        """Accepts a batch: it survives whatever happens to the process. Raises StoreUnavailable, and accepts nothing,
-        when it can't be written."""
-        data = b"\n".join([*lines, msgspec.json.encode({"#batch": checkpoint}), b""])
+    def append(self, lines: Sequence[bytes], checkpoint: Checkpoint | None, *, continued: bool = False) -> None:
+        """Accepts a batch: it survives whatever happens to the process; if ``continued``, once the next journal has
+        its rest. Raises StoreUnavailable, and accepts nothing, when it can't be written."""
+        data = b"\n".join([*lines, msgspec.json.encode(_Trailer(checkpoint, continued)), b""])
         try:
             _write(self._descriptor, data, self._size)
         except OSError as error:
-            with contextlib.suppress(OSError):  # the next batch begins at the same place anyway
-                os.ftruncate(self._descriptor, self._size)
+            self._cut()
             raise _unwritable(self.path, error) from error
         self._note(len(data), lines, checkpoint)
 
-    def recover(self) -> None:
-        """Takes up what an earlier process left: every accepted batch; one that was cut short is cut off."""
+    def retract(self) -> None:
+        """Takes the last append back."""
+        self._size, self.events = self._before
+        self._cut()
+
+    def recover(self, *, continues: bool) -> bool:
+        """Takes up what an earlier process left: every accepted batch; what was cut short is cut off.
+
+        ``continues`` says whether the next journal begins with the rest of a batch. Whether this one holds a batch.
+        """
         size = 0
         lines: list[bytes] = []
+        trailer = None
         for line in self.lines():
             size += len(line)
             if is_trailer(line) and line.endswith(b"}\n"):
-                checkpoint = msgspec.json.decode(line, type=dict[str, Checkpoint | None])["#batch"]
-                self._note(size, lines, checkpoint)
+                trailer = msgspec.json.decode(line, type=_Trailer)
+                self._note(size, lines, trailer.checkpoint)
                 size, lines = 0, []
             else:
                 lines.append(line)
-        os.ftruncate(self._descriptor, self._size)
+        if trailer is not None and trailer.continued and not continues:
+            self.retract()
+        self._cut()
+        return self._size > 0
 
     def lines(self) -> Iterator[bytes]:
         """What was written, trailers included."""
@@ -103,7 +125,12 @@ class Journal:
             self._file.unlink(missing_ok=True)
         os.close(self._descriptor)
 
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):  # the next append overwrites what is left
+            os.ftruncate(self._descriptor, self._size)
+
     def _note(self, size: int, lines: Sequence[bytes], checkpoint: Checkpoint | None) -> None:
+        self._before = self._size, self.events
         self._size += size
         self.events += len(lines)
         self.longest_line = max(self.longest_line, max(map(len, lines), default=0))
@@ -116,8 +143,23 @@ def is_trailer(line: bytes) -> bool:
     return line.startswith(_TRAILER)
 
 
-def leftovers(database: Path | None) -> list[int]:
-    """The generations of the journals that an earlier process left beside its database, oldest first."""
+def recovered(database: Path | None, folded: int) -> list[Journal]:
+    """The journals that an earlier process left beside its database, oldest first, ready to be folded.
+
+    Those up to the generation ``folded`` are in the database already: they are removed.
+    """
+    journals = [Journal(database, generation) for generation in _leftovers(database)]
+    for journal in journals:
+        if journal.generation <= folded:
+            journal.close(keep=False)
+    left = [journal for journal in journals if journal.generation > folded]
+    continues = False
+    for journal in reversed(left):
+        continues = journal.recover(continues=continues)
+    return left
+
+
+def _leftovers(database: Path | None) -> list[int]:
     if database is None:
         return []
     names = (path.name.removeprefix(database.name + _INFIX) for path in database.parent.glob("*" + _INFIX + "*"))

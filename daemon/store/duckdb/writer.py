@@ -5,18 +5,21 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from operator import attrgetter
 from pathlib import Path
 
 import duckdb
 
-from daemon.errors import StoreError
+from daemon.errors import StoreError, StoreUnavailable
 from daemon.store.base import Appended, Batch, Checkpoint
 from daemon.store.contract import refused
 from daemon.store.duckdb.fold import fold, folded_generation, known_ids
-from daemon.store.duckdb.journal import Journal, journal_line, leftovers
+from daemon.store.duckdb.journal import Journal, journal_line, recovered
 from recognizer.events import Malformed
 
 logger = logging.getLogger(__name__)
+
+_EVENT_ID, _EXTRA = attrgetter("event_id"), attrgetter("extra")
 
 OpenCursor = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
@@ -48,11 +51,12 @@ class Writer:
         """Accepts a batch: when this returns it survives a crash."""
         with self._lock:
             self._recover()
-            if self._open is not None and self._open.is_full(self._fold_events):
-                self._rotate()
+            self._make_room()
             lines, ids, malformed = self._fresh(batch)
             if lines or batch.checkpoint is not None:
                 self._accept(lines, ids, batch.checkpoint)
+            if self._full is None:
+                self._make_room()
             reported, self._refused = self._refused, []
             duplicates = len(batch.events) - len(lines) - len(malformed)
             return Appended(len(lines), duplicates, (*malformed, *reported))
@@ -91,26 +95,24 @@ class Writer:
             return
         with self._cursor() as cursor:
             self._generation = folded_generation(cursor)
-            for generation in leftovers(self._database):
-                self._take_up(cursor, Journal(self._database, generation))
+            left = recovered(self._database, self._generation)
+            while left:
+                try:
+                    self._refused += fold(cursor, left[0])
+                except BaseException:
+                    for journal in left:
+                        journal.close(keep=True)
+                    raise
+                self._generation = left[0].generation
+                left.pop(0).close(keep=False)
             self._span_ms = _span_ms(cursor)
         self._recovered = True
 
-    def _take_up(self, cursor: duckdb.DuckDBPyConnection, journal: Journal) -> None:
-        done = False
-        try:
-            journal.recover()
-            self._refused += fold(cursor, journal)
-            done = True
-        finally:
-            journal.close(keep=not done)
-        self._generation = max(self._generation, journal.generation)
-
     def _fresh(self, batch: Batch) -> tuple[Sequence[bytes], set[str], list[Malformed]]:
         """The lines of the batch's events that are not there yet, their ids, and what can't be written as JSON."""
-        ids = {event.event_id for event in batch.events if event.event_id is not None}
+        ids = set(map(_EVENT_ID, batch.events)) - {None}
         known = self._known(batch, ids)
-        if not known and len(ids) == len(batch.events) and not any(event.extra for event in batch.events):
+        if not known and len(ids) == len(batch.events) and not any(map(_EXTRA, batch.events)):
             return batch.lines, ids, []
         lines: list[bytes] = []
         malformed: list[Malformed] = []
@@ -139,14 +141,41 @@ class Writer:
                 known |= known_ids(cursor, suspects, (min(times), max(times)))
         return known
 
+    def _make_room(self) -> None:
+        if self._open is not None and self._open.is_full(self._fold_events):
+            self._rotate()
+
     def _accept(self, lines: Sequence[bytes], ids: set[str], checkpoint: Checkpoint | None) -> None:
         if self._open is None:
-            self._generation += 1
-            self._open = Journal(self._database, self._generation)
-        self._open.append(lines, checkpoint)
+            self._open = self._next()
+        room = self._fold_events - self._open.events
+        if len(lines) <= room:
+            self._open.append(lines, checkpoint)
+            self._open_ids |= ids
+        else:
+            self._accept_parted(lines, room, ids, checkpoint)
+
+    def _accept_parted(self, lines: Sequence[bytes], room: int, ids: set[str], checkpoint: Checkpoint | None) -> None:
+        """Fills the open journal with whole groups of rows; the rest of the batch begins the next one."""
+        assert self._open is not None  # noqa: S101  # the caller has opened it
+        self._finish()
+        self._open.append(lines[:room], None, continued=True)
+        rest: Journal | None = None
+        try:
+            rest = self._next()
+            rest.append(lines[room:], checkpoint)
+        except StoreUnavailable:
+            self._open.retract()
+            if rest is not None:
+                rest.close(keep=False)
+            raise
         self._open_ids |= ids
-        if self._open.is_full(self._fold_events) and self._full is None:
-            self._rotate()
+        self._rotate()
+        self._open, self._open_ids = rest, ids
+
+    def _next(self) -> Journal:
+        self._generation += 1
+        return Journal(self._database, self._generation)
 
     def _rotate(self) -> None:
         """Begins to fold the journal that takes batches; the next batch gets a new one."""

@@ -16,8 +16,8 @@ from detectors.query import Query
 BATCH = 40
 IDENTITY = "log-1"
 ALWAYS = Interval(0, 2**62)
-SMALL = DuckDBParameters(fold_events=200, wal_limit="1MB")
-"""Folds every fifth batch in the background."""
+SMALL = DuckDBParameters(fold_events=150, wal_limit="1MB")
+"""Folds every few batches in the background, and parts every fourth."""
 
 
 def batch_number(number: int) -> Batch:

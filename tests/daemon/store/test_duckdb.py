@@ -42,6 +42,10 @@ def _made(path: Path) -> None:
     store.close()
 
 
+def _line(name: str) -> str:
+    return f'{{"timestamp":{START_MS},"event_type":"input_start","event_id":"{name}"}}'
+
+
 def _until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
@@ -107,6 +111,41 @@ def test_a_journal_without_its_trailer_was_never_accepted(path: Path) -> None:
     assert "torn" not in {each.event_id for each in found}
     assert again.append(batch(_events(3))).duplicates == 3
     again.close()
+
+
+def test_a_batch_may_lie_in_two_journals(path: Path) -> None:
+    """What is folded is whole groups of rows; the batch and its checkpoint stay one."""
+    store = DuckDBStore(path, FOLD_TEN)
+    events = _events(70)
+    for number, (first, behind) in enumerate([(0, 7), (7, 14), (14, 14), (14, 25), (25, 60), (60, 70)]):
+        store.append(batch(events[first:behind], Checkpoint("log", "/log", number)))
+        assert store.append(batch(events[:behind])).duplicates == behind
+    assert store.health().events == 70
+    assert store.checkpoints()["log"].offset == 5
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("rest", "names"),
+    [
+        ([], {"a"}),
+        (["c"], {"a"}),
+        (["c", '{"#batch":{"identity":"log","path":"/log","offset":8},"continued":false}'], {"a", "b", "c"}),
+    ],
+    ids=["missing", "torn", "whole"],
+)
+def test_a_parted_batch_counts_once_its_rest_is_there(path: Path, rest: list[str], names: set[str]) -> None:
+    """The first part fills a journal, the rest begins the next, wherever the process died in between."""
+    _made(path)
+    first = ["a", '{"#batch":null,"continued":false}', "b", '{"#batch":null,"continued":true}']
+    for generation, lines in ((8, first), (9, rest)):
+        content = "".join(f"{line if line.startswith('{') else _line(line)}\n" for line in lines)
+        path.with_name(f"{path.name}.journal-{generation}").write_text(content)
+    store = DuckDBStore(path)
+    (found,) = store.sample([Sample(Always(), DAY)])
+    assert {each.event_id for each in found} == names
+    assert ("log" in store.checkpoints()) == ("c" in names)
+    store.close()
 
 
 def test_a_journal_that_was_folded_is_not_folded_again(path: Path) -> None:
