@@ -4,16 +4,21 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from daemon.alerts.lifecycle import retire
-from daemon.alerts.model import Transition
+from daemon.alerts.model import Cause, Transition
 from daemon.clock import Clock
 from daemon.evaluate import Evaluation, Judgement, RuleState, tick
-from daemon.ledger.commit import Commit
+from daemon.ledger.commit import Commit, RuleChange
 from daemon.ledger.ledger import Ledger
 from daemon.notify.announce import Announcer
+from daemon.notify.channel import Message
 from daemon.notify.decide import Telling, Told, decide
 from daemon.store.base import EventStore
+from detectors.finding import Detection, Memory, Reason
+from detectors.frame import Frame, Key
+from detectors.query import Query
 from rules.model import Config, Rule
 
 LOG = logging.getLogger("wumu.cycle")
@@ -60,13 +65,13 @@ class Cycle:
             (judgement.rule, telling) for judgement in judgements for telling in self._tellings(judgement, now_ms)
         ]
         messages = self._announcer.messages(tellings, now_ms)
-        told = self._told | {telling.alert.id: Told(telling.sequence + 1, now_ms) for _, telling in tellings}
+        news = {telling.alert.id: Told(telling.sequence + 1, now_ms) for _, telling in tellings}
         self._ledger.commit(
-            Commit.of(judgements, self._states, now_ms, detectors=self._detectors, messages=messages, told=told)
+            Commit.of(judgements, self._states, now_ms, detectors=self._detectors, messages=messages, told=news)
         )
         self._states = self._states | {judgement.rule.id: judgement.state for judgement in judgements}
         active = {alert.id for state in self._states.values() for alert in state.alerts.values()}
-        self._told = {alert_id: entry for alert_id, entry in told.items() if alert_id in active}
+        self._told = {alert_id: entry for alert_id, entry in (self._told | news).items() if alert_id in active}
         transitions = tuple(t for judgement in judgements for t in judgement.transitions)
         self._say(judgements, transitions)
         return Turn(tuple(judgement.evaluation for judgement in judgements), transitions, len(messages))
@@ -85,21 +90,37 @@ class Cycle:
         kept = self._ledger.states()
         now_ms = self._clock.now_ms()
         states: dict[str, RuleState] = {}
-        ended: list[Transition] = []
+        changed: list[RuleChange] = []
+        ended: list[tuple[Rule, Transition]] = []
         for rule in self._config.rules:
             state, detector = kept.pop(rule.id, (RuleState(), ""))
             if detector and detector != self._detectors[rule.id]:
                 LOG.warning("rule %s asks something else than before: it starts to learn anew", rule.id)
-                ended.extend(retire(state.alerts, now_ms))
+                ended.extend((rule, end) for end in retire(state.alerts, now_ms, Cause.RULE_CHANGED))
+                changed.append(_anew(rule.id, self._detectors[rule.id], state))
                 state = RuleState(judged_until_ms=state.judged_until_ms)
             states[rule.id] = state
-        for state, _ in kept.values():
-            ended.extend(retire(state.alerts, now_ms))
-        if kept or ended:
-            gone = tuple(kept)
-            alerts = tuple(transition.alert for transition in ended)
-            self._ledger.commit(Commit(now_ms=now_ms, alerts=alerts, transitions=tuple(ended), removed=gone))
+        for rule_id, (state, _) in kept.items():
+            gone = Rule(id=rule_id, detector=Gone())
+            ended.extend((gone, end) for end in retire(state.alerts, now_ms, Cause.RULE_REMOVED))
+        if kept or changed or ended:
+            self._ledger.commit(
+                Commit(
+                    now_ms=now_ms,
+                    rules=tuple(changed),
+                    alerts=tuple(end.alert for _, end in ended),
+                    transitions=tuple(end for _, end in ended),
+                    messages=tuple(said for rule, end in ended for said in self._farewell(rule, end, now_ms)),
+                    removed=tuple(kept),
+                )
+            )
         return states
+
+    def _farewell(self, rule: Rule, end: Transition, now_ms: int) -> tuple[tuple[str, Message], ...]:
+        """Whoever heard that an alert fires hears that it ended, also when its rule is gone."""
+        channels = tuple(dict.fromkeys((*rule.notify, *self._ledger.heard(end.alert.id))))
+        tellings = decide((end,), (), self._told, rule.policy, now_ms)
+        return tuple(said for one in tellings for said in self._announcer.farewell(rule, one, channels, now_ms))
 
     def _say(self, judgements: Sequence[Judgement], transitions: Sequence[Transition]) -> None:
         """The turn in the daemon's own log: each change once."""
@@ -112,7 +133,7 @@ class Cycle:
                 LOG.error("rule %s could not be judged: %s", record.rule_id, record.error)
             if before and not record.error:
                 LOG.info("rule %s is judged again", record.rule_id)
-            if record.skipped_ms:
+            if record.skipped_ms and not record.error:
                 LOG.warning(
                     "rule %s: %d s of history are older than catch_up and were not judged",
                     record.rule_id,
@@ -125,3 +146,26 @@ def detector_name(rule: Rule) -> str:
     """Names what a rule's memory is of: the kind and its query. A changed threshold keeps the memory."""
     query = repr(rule.detector.query()).encode()
     return f"{rule.detector.kind}:{hashlib.blake2b(query, digest_size=8).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What stands for the detector of a rule that is no longer configured: it finds nothing."""
+
+    kind: ClassVar[str] = "gone"
+    reasons: ClassVar[frozenset[Reason]] = frozenset()
+    group_by: tuple[str, ...] = ()
+
+    def query(self) -> Query:
+        return Query()
+
+    def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
+        del frame
+        return Detection((), memory)
+
+
+def _anew(rule_id: str, detector: str, state: RuleState) -> RuleChange:
+    """Forget for good: after a restart the new detector must not find the old one's memory."""
+    return RuleChange(
+        rule_id=rule_id, detector=detector, judged_until_ms=state.judged_until_ms, forgotten=tuple(state.memory)
+    )

@@ -43,9 +43,9 @@ def advance(
     return kept, tuple(moved)
 
 
-def retire(alerts: Alerts, now_ms: int) -> tuple[Transition, ...]:
-    """End the alerts of a rule that is no longer configured."""
-    return tuple(_end(alert, now_ms, Cause.RULE_REMOVED) for alert in alerts.values())
+def retire(alerts: Alerts, now_ms: int, cause: Cause) -> tuple[Transition, ...]:
+    """End the alerts of a rule that is no longer configured, or asks something else now."""
+    return tuple(_end(alert, now_ms, cause) for alert in alerts.values())
 
 
 def alert_id(rule_id: str, key: Key, active_at_ms: int) -> str:

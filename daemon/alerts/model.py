@@ -22,6 +22,7 @@ class Cause(enum.StrEnum):
     CEASED = "ceased"
     NEVER_LASTED = "never_lasted"
     RULE_REMOVED = "rule_removed"
+    RULE_CHANGED = "rule_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ class Ledger:
         for rule_id, key, value in self.rows("SELECT rule_id, key, value FROM memory"):
             memories.setdefault(rule_id, {})[codec.load_key(key)] = json.loads(value)
         alerts: dict[str, dict[Any, Alert]] = {}
-        for alert in self.alerts(active=True):
+        for alert in self.alerts(active=True, limit=-1):
             alerts.setdefault(alert.rule_id, {})[alert.key] = alert
         known = {rule_id: (until, name) for rule_id, until, name in self.rows("SELECT * FROM rules")}
         return {
@@ -92,6 +92,11 @@ class Ledger:
         """What was said about the alerts that have not ended, by alert id."""
         rows = self.rows("SELECT id, told, told_ms FROM alerts WHERE state != 'resolved' AND told > 0")
         return {alert_id: Told(count, last_ms) for alert_id, count, last_ms in rows}
+
+    def heard(self, alert_id: str) -> tuple[str, ...]:
+        """The channels that were told of an alert."""
+        query = "SELECT DISTINCT channel FROM outbox WHERE thread = ? ORDER BY channel"
+        return tuple(channel for (channel,) in self.rows(query, alert_id))
 
     def commit(self, commit: Commit) -> None:
         """Make a tick's changes durable, all or none. Raises LedgerError."""
@@ -140,11 +145,12 @@ class Ledger:
             db.execute("DELETE FROM transitions WHERE recorded_ms < ?", (before_ms,))
             db.execute("DELETE FROM deliveries WHERE at_ms < ?", (before_ms,))
             db.execute("DELETE FROM outbox WHERE state != 'pending' AND ended_ms < ?", (before_ms,))
+            db.execute("DELETE FROM evaluations WHERE at_ms < ?", (before_ms,))
 
     # What people look at
 
     def alerts(self, *, active: bool = False, limit: int = 10_000) -> list[Alert]:
-        """Alerts, newest first."""
+        """Alerts, newest first, at most ``limit``; -1: all."""
         where = "WHERE state != 'resolved'" if active else ""
         rows = self.rows(f"SELECT body FROM alerts {where} ORDER BY active_at_ms DESC LIMIT ?", limit)  # noqa: S608
         return [codec.load_alert(body) for (body,) in rows]

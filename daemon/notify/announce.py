@@ -1,7 +1,7 @@
 """From decisions to messages: fetches what a message shows, picks the remedies, renders for each channel."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from daemon.errors import StoreError
@@ -9,7 +9,7 @@ from daemon.notify.channel import Message, Notice, Occasion
 from daemon.notify.decide import Telling
 from daemon.notify.render import Rendered, render, render_self
 from daemon.store.base import Ask, EventStore, Sample
-from daemon.watch import Word
+from daemon.watch import Trouble, Word
 from detectors.condition import all_of
 from detectors.finding import Finding
 from detectors.keys import key_condition
@@ -40,7 +40,7 @@ class Announcer:
         findings = [_shown_finding(telling) for _, telling in heard[:MAX_ENRICHED]]
         samples = self._samples(findings)
         suspects = self._suspects([rule for rule, _ in heard[:MAX_ENRICHED]], findings)
-        made = []
+        made: list[tuple[str, Message]] = []
         for place, (rule, telling) in enumerate(heard):
             events = samples[place] if place < len(samples) else ()
             fired_ms = telling.alert.fired_at_ms or now_ms
@@ -55,16 +55,25 @@ class Announcer:
                 told=telling.sequence,
                 late=telling.occasion is Occasion.FIRING and now_ms - fired_ms > LATE_MS,
             )
-            for channel in rule.notify:
-                rendered = render(
-                    notice,
-                    channel=channel,
-                    language=self._language(channel),
-                    sequence=telling.sequence,
-                    time_zone=self._config.time_zone,
-                )
-                made.append((channel, _plain_said(rendered)))
+            made.extend(self._rendered(notice, rule.notify))
         return tuple(made)
+
+    def farewell(
+        self, rule: Rule, telling: Telling, channels: Sequence[str], now_ms: int
+    ) -> tuple[tuple[str, Message], ...]:
+        """The messages about the end of an alert whose rule is gone or asks something else, for those who heard of it.
+
+        Nothing is fetched: a daemon that starts must not wait for its store.
+        """
+        notice = Notice(
+            alert=telling.alert,
+            rule=rule,
+            occasion=telling.occasion,
+            decided_at_ms=now_ms,
+            told=telling.sequence,
+            retired=True,
+        )
+        return tuple(self._rendered(notice, [channel for channel in channels if channel in self._config.channels]))
 
     def about_us(self, word: Word, now_ms: int) -> tuple[tuple[str, Message], ...]:
         """The message about wumu itself for every channel but the one that it is about."""
@@ -82,8 +91,19 @@ class Announcer:
                 ),
             )
             for channel in self._config.channels
-            if channel != word.name
+            if word.trouble is not Trouble.MESSAGE_UNDELIVERABLE or channel != word.name
         )
+
+    def _rendered(self, notice: Notice, channels: Sequence[str]) -> Iterator[tuple[str, Message]]:
+        for channel in channels:
+            rendered = render(
+                notice,
+                channel=channel,
+                language=self._language(channel),
+                sequence=notice.told,
+                time_zone=self._config.time_zone,
+            )
+            yield channel, _plain_said(rendered)
 
     def _language(self, channel: str) -> Language:
         chosen: Language | None = getattr(self._config.channels[channel].parameters, "language", None)

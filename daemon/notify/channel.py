@@ -58,7 +58,8 @@ class Notice:
     """Everything a message about an alert is rendered from: facts only, no text yet.
 
     ``samples`` are a few of the bad events, ``suspects`` what they share, ``remedies`` one per language that a
-    channel may ask for. ``told`` counts the messages already sent about this alert (0: this is the first).
+    channel may ask for. ``told`` counts the messages already sent about this alert (0: this is the first). ``retired``
+    says that the alert ended only because its rule is gone or asks something else now.
     """
 
     alert: Alert
@@ -70,3 +71,4 @@ class Notice:
     remedies: Mapping[Language, Remedy] = field(default_factory=dict)
     told: int = 0
     late: bool = False
+    retired: bool = False

@@ -57,7 +57,8 @@ def view_of(notice: Notice, language: Language, time_zone: str) -> View:
     over = notice.occasion is Occasion.RESOLVED
     finding = alert.peak if over else alert.finding
     tone = "resolved" if over else "drill" if notice.occasion is Occasion.DRILL else alert.severity.value
-    notes = [note for note, applies in (("late", notice.late), ("drill", notice.occasion is Occasion.DRILL)) if applies]
+    told_with = {"late": notice.late, "drill": notice.occasion is Occasion.DRILL, "retired": notice.retired}
+    notes = [note for note, applies in told_with.items() if applies]
     return View(
         language=language.value,
         tag=say("tag", tone),

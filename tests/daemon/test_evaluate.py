@@ -136,7 +136,8 @@ def test_ticking_often_and_catching_up_once_are_the_same(minutes: list[int], sto
     subject = rule(Busy(), for_ms=MINUTE)
 
     def run(ends: Sequence[int]) -> tuple[list[tuple[object, ...]], RuleState]:
-        state, story = RuleState(judged_until_ms=0), []
+        state = RuleState(judged_until_ms=0)
+        story: list[tuple[object, ...]] = []
         for end in ends:
             (judgement,) = tick([subject], {subject.id: state}, store, end * MINUTE, DAY)
             state = judgement.state
@@ -199,7 +200,8 @@ def request(minute: float, host: str) -> Batch:
 
 def story_of(subject: Rule, store: ReferenceStore, late: Mapping[int, Batch]) -> list[tuple[object, ...]]:
     """What becomes of the alerts in ticks of minutes 13 to 29; ``late`` comes just before the tick of its minute."""
-    state, story = RuleState(judged_until_ms=10 * MINUTE), []
+    state = RuleState(judged_until_ms=10 * MINUTE)
+    story: list[tuple[object, ...]] = []
     for minute in range(13, 30):
         if minute in late:
             store.append(late[minute])
@@ -235,5 +237,5 @@ def test_a_condition_that_holds_outlasts_its_for_whatever_its_bucket() -> None:
     """The buckets of 21 s that a window of 7 minutes has never end with the minute of the ticks."""
     store = ReferenceStore()
     store.append(events(*(second / 6 for second in range(180))))
-    subject = rule(Count(at_least=3, within="7m", group_by=("host",)), for_ms=2 * MINUTE)  # type: ignore[arg-type]
+    subject = rule(Count(at_least=3, within="7m", group_by=("host",)), for_ms=2 * MINUTE)
     assert [step[2] for step in story_of(subject, store, {})] == [State.PENDING, State.FIRING]

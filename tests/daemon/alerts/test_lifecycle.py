@@ -71,7 +71,7 @@ def test_the_same_history_gives_the_same_id_and_another_start_another() -> None:
 
 def test_a_removed_rule_takes_its_alerts_along() -> None:
     alerts, _ = advance({}, [finding(0)], rule(None), 0)
-    (transition,) = retire(alerts, MINUTE)
+    (transition,) = retire(alerts, MINUTE, Cause.RULE_REMOVED)
     assert (transition.alert.state, transition.cause) == (State.RESOLVED, Cause.RULE_REMOVED)
 
 
