@@ -3,6 +3,7 @@
 import importlib
 import io
 import sys
+from typing import Any
 
 try:
     import click
@@ -31,6 +32,16 @@ Exit codes:
   3  it could not be done now: no store, no ledger, no model"""
 
 
+VERB = "wumu.verb"
+EXTRAS = {
+    "recognize": "recognizer",
+    "demo": "demo",
+    "elasticsearch": "elasticsearch",
+    "elastic_transport": "elasticsearch",
+}
+"""The extra that brings what a verb needs, or a module; the others need the daemon's."""
+
+
 class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
         return list(VERBS)
@@ -38,20 +49,26 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        try:
-            command = importlib.import_module(f"daemon.cli.{cmd_name}").command
-        except ModuleNotFoundError as missing:
-            if (missing.name or "").split(".")[0] in {"daemon", "rules", "detectors", "recognizer"}:
-                raise
-            extra = {"recognize": "recognizer", "demo": "demo"}.get(cmd_name, "daemon")
-            click.echo(
-                f"wumu {cmd_name} needs the module {missing.name}, which is not installed: pip install 'wumu[{extra}]'",
-                err=True,
-            )
-            ctx.exit(3)
+        ctx.meta[VERB] = cmd_name
+        command = importlib.import_module(f"daemon.cli.{cmd_name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"daemon.cli.{cmd_name}.command is no click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb. A module that is missing, at the start or where it is needed, belongs to an extra."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as missing:
+            module = (missing.name or "").split(".")[0]
+            if module in {"daemon", "rules", "detectors", "recognizer"}:
+                raise
+            verb = ctx.meta[VERB]
+            extra = EXTRAS.get(module) or EXTRAS.get(verb, "daemon")
+            click.echo(
+                f"wumu {verb} needs the module {module}, which is not installed: pip install 'wumu[{extra}]'", err=True
+            )
+            ctx.exit(3)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

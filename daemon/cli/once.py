@@ -7,7 +7,16 @@ import click
 
 from daemon.alerts.model import State
 from daemon.app import LEDGER, only_daemon, open_store
-from daemon.cli.common import FOUND, config_option, echo_json, faults_shown, json_option, read_config, state_option
+from daemon.cli.common import (
+    FOUND,
+    config_option,
+    echo_json,
+    fail,
+    faults_shown,
+    json_option,
+    read_config,
+    state_option,
+)
 from daemon.clock import SystemClock
 from daemon.engine import Engine
 from daemon.ledger.ledger import Ledger
@@ -29,7 +38,7 @@ def command(config_path: Path, state_dir: Path, *, as_json: bool) -> None:
       wumu once
       wumu once --json
 
-    Exit code 1 while an alert fires.
+    Exit code 1 while an alert fires, 3 when the logs could not be read to their end.
     """
     log_to_stderr("warning")
     config = read_config(config_path)
@@ -49,17 +58,21 @@ def command(config_path: Path, state_dir: Path, *, as_json: bool) -> None:
         click.echo(f"judged {result['rules']} rules, {result['failed']} of them failed")
         click.echo(f"sent {result['sent']} messages, {result['undelivered']} wait for the next turn")
         click.echo("alerts: " + (", ".join(f"{count} {state}" for state, count in result["alerts"].items()) or "none"))
+    if result["trouble"]:
+        fail(f"the logs are not read to their end: {result['trouble']}", "mend it and run it again: nothing is lost")
     if result["alerts"].get(State.FIRING):
         raise SystemExit(FOUND)
 
 
 def _work(engine: Engine) -> dict[str, Any]:
     events = malformed = sent = 0
+    trouble = None
     clock = SystemClock()
     while (report := engine.read()) is not None:
         events += report.events
         malformed += sum(report.malformed.values())
-        if not report.behind or report.trouble is not None:
+        trouble = report.trouble
+        if not report.behind or trouble is not None:
             break
     turn = engine.turn()
     end = clock.monotonic() + SEND_WAIT_S
@@ -76,4 +89,5 @@ def _work(engine: Engine) -> dict[str, Any]:
         "failed": sum(bool(evaluation.error) for evaluation in turn.evaluations),
         "sent": sent,
         "undelivered": engine.undelivered,
+        "trouble": trouble,
     }
