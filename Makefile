@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 export UV_SYSTEM_CERTS = 1
 export UV_LINK_MODE = hardlink
+# Without compiled modules every process starts seconds later, and the tests start hundreds.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help demo test check bench lock clean
 
