@@ -110,7 +110,8 @@ class Writer:
 
     def _fresh(self, batch: Batch) -> tuple[Sequence[bytes], set[str], list[Malformed]]:
         """The lines of the batch's events that are not there yet, their ids, and what can't be written as JSON."""
-        ids = set(map(_EVENT_ID, batch.events)) - {None}
+        ids = set(map(_EVENT_ID, batch.events))
+        ids.discard(None)
         known = self._known(batch, ids)
         if not known and len(ids) == len(batch.events) and not any(map(_EXTRA, batch.events)):
             return batch.lines, ids, []
