@@ -20,7 +20,7 @@ from daemon.health import Heartbeats, Notifier
 from daemon.ledger.ledger import Ledger
 from daemon.schedule import Schedule
 from daemon.store.base import EventStore
-from daemon.store.registry import STORES
+from daemon.store.registry import DEFAULT_KIND, STORES
 from rules.model import Config
 
 LOG = logging.getLogger("wumu")
@@ -31,13 +31,23 @@ SHUTDOWN_SEND_S = 10.0
 JOBS = ("read", "turn", "send", "housekeeping")
 GUARD_EVERY_S = 1.0
 STALE_S = 60.0
-"""A part that gave no sign of life for so long is taken for hung (under systemd: half its watchdog time)."""
+"""A part that gave no sign of life for so long is taken for hung (under systemd: half its watchdog time). Where its
+configured interval is long, that is added."""
+BREATH_S = 0.01
+"""The reader's pause in a backlog: without it a reload would not get its turn."""
+UNFORESEEN_S = 5.0
+"""Pause before reading is tried again after a fault of our own."""
+
+
+def embedded(config: Config) -> bool:
+    """Whether the events lie in a file of the state folder, not in a cluster."""
+    return config.store is None or config.store.kind == DEFAULT_KIND
 
 
 def open_store(config: Config, state_dir: Path) -> EventStore:
     """The event store of a configuration; the embedded one in the state folder by default."""
     if config.store is None:
-        kind = STORES["duckdb"]
+        kind = STORES[DEFAULT_KIND]
         return kind.make(kind.parameters(), state_dir)
     return STORES[config.store.kind].make(config.store.parameters, state_dir)
 
@@ -83,7 +93,8 @@ class App:
         self._notifier = Notifier()
         self._heartbeats = Heartbeats(clock)
         self._schedule = Schedule(clock)
-        self._down = ""
+        self._down: dict[str, str] = {}
+        self._stale: tuple[str, ...] = ()
 
     def request_stop(self) -> None:
         """End `run` soon. Safe in a signal handler."""
@@ -103,14 +114,13 @@ class App:
             self._store = open_store(config, self._state_dir)
             stack.callback(self._store.close)
             self._engine = Engine(config, self._store, self._ledger, self._state_dir, self._clock)
-            stack.callback(lambda: self._engine.close(SHUTDOWN_SEND_S))
+            stack.callback(lambda: self._close(self._engine))
             stack.callback(Control(self._state_dir / CONTROL, self._verbs()).close)
             self._work(config)
 
     def _work(self, config: Config) -> None:
         reader = threading.Thread(target=self._read_logs, name="ingest")
-        for name in ("read", "turn", "send"):
-            self._heartbeats.expect(name, self._notifier.watchdog_s / 2 if self._notifier.watchdog_s else STALE_S)
+        self._expect_beats(config)
         self._schedule.every(config.tick_ms / 1_000, "turn", self._turn)
         self._schedule.every(SEND_EVERY_S, "send", self._send)
         self._schedule.every(HOUSEKEEPING_EVERY_S, "housekeeping", self._housekeeping)
@@ -119,21 +129,31 @@ class App:
         LOG.info(
             "watching: %d rules, %d channels, state in %s", len(config.rules), len(config.channels), self._state_dir
         )
-        while not self._stop.wait(GUARD_EVERY_S):
-            self._guard()
-        LOG.info("stopping: what is under way is finished and committed")
-        self._notifier.stopping()
-        reader.join()
-        self._schedule.stop()
+        try:
+            while not self._stop.wait(GUARD_EVERY_S):
+                self._guard()
+        finally:
+            self._stop.set()
+            LOG.info("stopping: what is under way is finished and committed")
+            self._notifier.stopping()
+            reader.join()
+            self._schedule.stop()
+
+    def _expect_beats(self, config: Config) -> None:
+        limit_s = self._notifier.watchdog_s / 2 if self._notifier.watchdog_s else STALE_S
+        intervals_s = {"read": config.ingest.poll_ms / 1_000, "turn": config.tick_ms / 1_000, "send": SEND_EVERY_S}
+        for name, interval_s in intervals_s.items():
+            self._heartbeats.expect(name, limit_s + interval_s)
 
     def _guard(self) -> None:
         """Every second: the clock, the watchdog, a reload."""
         self._schedule.guard()
         stale = self._heartbeats.stale()
-        if stale:
+        if stale and stale != self._stale:
             LOG.error("no sign of life from: %s", ", ".join(stale))
-        else:
+        if not stale:
             self._notifier.watchdog()
+        self._stale = stale
         if not self._ready.is_set():
             self._notifier.extend_start(2 * STALE_S)
         if self._reload.is_set():
@@ -142,12 +162,16 @@ class App:
 
     def _read_logs(self) -> None:
         while not self._stop.is_set():
-            with self._using["read"]:
-                engine = self._engine
-                report = engine.read()
-            self._heartbeats.beat("read")
-            if report is None or not report.behind:
-                self._stop.wait(engine.config.ingest.poll_ms / 1_000)
+            pause_s = UNFORESEEN_S
+            try:
+                with self._using["read"]:
+                    report = self._engine.read()
+                    poll_s = self._engine.config.ingest.poll_ms / 1_000
+                self._heartbeats.beat("read")
+                pause_s = BREATH_S if report is not None and report.behind else poll_s
+            except Exception:  # without a reader everything would look silent
+                LOG.exception("the logs could not be read for an unforeseen reason; it is tried again")
+            self._stop.wait(pause_s)
 
     def _turn(self) -> None:
         try:
@@ -155,9 +179,9 @@ class App:
                 known = self._engine.known_until_ms
                 turn = self._engine.turn()
         except (StoreError, LedgerError) as fault:
-            self._say_down(str(fault), fault.hint)
+            self._say_down("turns", str(fault), fault.hint)
         else:
-            self._say_down("")
+            self._say_down("turns", "")
             if known is not None and not self._ready.is_set():
                 self._ready.set()
                 self._notifier.ready(f"watching with {len(self._engine.config.rules)} rules")
@@ -171,7 +195,9 @@ class App:
             with self._using["send"]:
                 self._engine.send()
         except LedgerError as fault:
-            LOG.error("sending waits: %s; %s", fault, fault.hint)
+            self._say_down("messages", str(fault), fault.hint)
+        else:
+            self._say_down("messages", "")
         self._heartbeats.beat("send")
 
     def _housekeeping(self) -> None:
@@ -181,15 +207,15 @@ class App:
         except (StoreError, LedgerError) as fault:
             LOG.warning("old data could not be removed: %s; it is tried again in an hour", fault)
 
-    def _say_down(self, why: str, hint: str = "") -> None:
-        """One line when turns begin to fail, one when they work again."""
-        if why and not self._down:
-            LOG.error("turns wait: %s%s", why, f"; {hint}" if hint else "")
+    def _say_down(self, what: str, why: str, hint: str = "") -> None:
+        """One line when turns or messages begin to fail, one when they work again."""
+        before, self._down[what] = self._down.get(what, ""), why
+        if why and not before:
+            LOG.error("%s wait: %s%s", what, why, f"; {hint}" if hint else "")
             self._notifier.status(f"waiting: {why}")
-        elif self._down and not why:
-            LOG.info("turns go on; what was missed is judged now")
+        elif before and not why:
+            LOG.info("%s go on; what was missed is made up for now", what)
             self._notifier.status("watching")
-        self._down = why
 
     def _read_again(self) -> None:
         """Reload: all or nothing. What is wrong is said, and the old configuration stays."""
@@ -203,14 +229,21 @@ class App:
                     raise WumuError(
                         "the event store can't change while running", hint="restart: systemctl restart wumu"
                     )
-                self._engine.close(SHUTDOWN_SEND_S)
-                self._engine = Engine(config, self._store, self._ledger, self._state_dir, self._clock)
+                before, self._engine = self._engine, self._engine.renewed(config)
+                self._close(before)
             self._schedule.every(config.tick_ms / 1_000, "turn", self._turn)
+            self._expect_beats(config)
             LOG.info("reloaded: %d rules, %d channels", len(config.rules), len(config.channels))
         except WumuError as fault:
             LOG.error("not reloaded, the old configuration stays: %s; %s", fault, fault.hint)
         if self._ready.is_set():
             self._notifier.ready("watching")
+
+    def _close(self, engine: Engine) -> None:
+        try:
+            engine.close(SHUTDOWN_SEND_S)
+        except LedgerError as fault:
+            LOG.error("what was just sent could not be recorded and is sent again: %s; %s", fault, fault.hint)
 
     def _verbs(self) -> Mapping[str, Verb]:
         """The console's verbs, always with the configuration that is in force."""

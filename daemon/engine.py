@@ -39,12 +39,35 @@ class Engine:
         self._clock = clock
         self._store = store
         self._ledger = ledger
+        self._state_dir = state_dir
         self._announcer = Announcer(config, store)
-        self._cycle = Cycle(config, store, ledger, self._announcer, clock)
         self._outbox = Outbox(ledger)
-        self._sender = Sender(make_channels(config.channels), self._outbox, clock=clock, random=random.Random())  # noqa: S311  # spreads load
+        channels = make_channels(config.channels)
         self._ingest = Ingest(config.ingest, store, state_dir / QUARANTINE, clock) if config.ingest.enabled else None
         self._known_until_ms: int | None = None
+        self._cycle = Cycle(config, store, ledger, self._announcer, clock)
+        # only now: what could fail has not, and its threads have an owner
+        self._sender = Sender(channels, self._outbox, clock=clock, random=random.Random())  # noqa: S311  # spreads load
+
+    def renewed(self, config: Config) -> "Engine":
+        """The engine of another configuration, which knows what this one knows; this one is to be closed then.
+
+        Raises LedgerError; this one goes on then.
+        """
+        engine = Engine(config, self._store, self._ledger, self._state_dir, self._clock)
+        if config.ingest == self.config.ingest:
+            engine._known_until_ms = self._known_until_ms  # the same logs
+        engine.watch = self.watch
+        now_ms = self._clock.now_ms()
+        there = {
+            Trouble.RULE_FAILING: {rule.id for rule in config.rules},
+            Trouble.MESSAGE_UNDELIVERABLE: set(config.channels),
+            Trouble.INGEST_STALLED: {""} if config.ingest.enabled else set(),
+        }
+        for trouble, names in there.items():
+            for name in set(self.watch.names(trouble)) - names:
+                self.watch.seen(trouble, name, "", now_ms)
+        return engine
 
     @property
     def undelivered(self) -> int:
@@ -98,6 +121,9 @@ class Engine:
         """Post what is to be said about ourselves, then send what is due. Raises LedgerError."""
         now_ms = self._clock.now_ms()
         for word in self.watch.words(now_ms):
+            for channel, message in self._announcer.about_us(word, now_ms):
+                self._ledger.post(channel, message, now_ms)
+            self.watch.said(word)
             LOG.log(
                 logging.INFO if word.over else logging.ERROR,
                 "%s %s %s: %s",
@@ -106,17 +132,13 @@ class Engine:
                 "is over" if word.over else "lasts",
                 word.detail,
             )
-            for channel, message in self._announcer.about_us(word, now_ms):
-                self._ledger.post(channel, message, now_ms)
         report = self._sender.send_due(now_ms)
         for letter in report.dead:
             self.watch.seen(
                 Trouble.MESSAGE_UNDELIVERABLE, letter.channel, f"message {letter.row_id}: {letter.detail}", now_ms
             )
-        if report.delivered and not report.dead:
-            for name in self.config.channels:
-                if name not in report.broken:
-                    self.watch.seen(Trouble.MESSAGE_UNDELIVERABLE, name, "", now_ms)
+        for name in {*report.reached} - {letter.channel for letter in report.dead}:
+            self.watch.seen(Trouble.MESSAGE_UNDELIVERABLE, name, "", now_ms)
         return report
 
     def housekeeping(self) -> None:
@@ -129,6 +151,6 @@ class Engine:
 
     def close(self, wait_s: float) -> None:
         """Let the attempts under way end, and record them; close the logs."""
-        self._sender.close(wait_s)
         if self._ingest is not None:
             self._ingest.close()
+        self._sender.close(wait_s)

@@ -2,7 +2,7 @@
 
 import enum
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 class Trouble(enum.StrEnum):
@@ -63,14 +63,30 @@ class Watch:
                 self._over.append(_word(key, ended, over=True))
 
     def words(self, now_ms: int) -> tuple[Word, ...]:
-        """What is to be told now; each is given once."""
+        """What is to be told now; each is given until it was `said`."""
         with self._lock:
-            told, self._over = self._over, []
-            for key, entry in self._open.items():
-                if not entry.told and now_ms - entry.since_ms >= PATIENCE_MS[key[0]]:
-                    entry.told = True
-                    told.append(_word(key, entry, over=False))
-        return tuple(told)
+            lasting = [
+                _word(key, entry, over=False)
+                for key, entry in self._open.items()
+                if not entry.told and now_ms - entry.since_ms >= PATIENCE_MS[key[0]]
+            ]
+            return (*self._over, *lasting)
+
+    def said(self, word: Word) -> None:
+        """The word is in the outbox and need not be given again."""
+        with self._lock:
+            entry = self._open.get((word.trouble, word.name))
+            if word.over:
+                self._over.remove(word)
+            elif entry is not None and entry.since_ms == word.since_ms:
+                entry.told = True
+            else:  # it ended in the meantime
+                self._over.append(replace(word, over=True))
+
+    def names(self, trouble: Trouble) -> tuple[str, ...]:
+        """What is troubled so now."""
+        with self._lock:
+            return tuple(name for kind, name in self._open if kind is trouble)
 
     @property
     def troubles(self) -> dict[str, str]:

@@ -13,13 +13,18 @@ _DUE = """
 SELECT id, channel, body, attempts, first_try_ms, delivered FROM (
     SELECT *, row_number() OVER (PARTITION BY channel ORDER BY seq) AS place
     FROM outbox AS mine
-    WHERE state = 'pending' AND next_ms <= ? AND NOT EXISTS (
+    WHERE state = 'pending' AND (next_ms <= ?1 OR ?2 < coalesce(
+        (SELECT at_ms FROM deliveries WHERE message_id = mine.id ORDER BY seq DESC LIMIT 1), created_ms
+    )) AND NOT EXISTS (
         SELECT 1 FROM outbox AS earlier
         WHERE earlier.channel = mine.channel AND earlier.thread = mine.thread
           AND earlier.seq < mine.seq AND earlier.state = 'pending'
     )
-) WHERE place <= ? ORDER BY seq
+) WHERE place <= ?3 ORDER BY seq
 """
+
+STEP_MS = 60_000
+"""What was tried, or made, later than so long after now was so by a clock that has been set back: it is due."""
 
 
 class Outbox:
@@ -37,7 +42,9 @@ class Outbox:
                 attempts=attempts,
                 first_try_ms=first_try_ms,
             )
-            for row_id, channel, body, attempts, first_try_ms, delivered in self._ledger.rows(_DUE, now_ms, limit)
+            for row_id, channel, body, attempts, first_try_ms, delivered in self._ledger.rows(
+                _DUE, now_ms, now_ms + STEP_MS, limit
+            )
         ]
 
     def delivered(self, row_id: str, now_ms: int, detail: str) -> None:

@@ -5,6 +5,7 @@ import queue
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,6 +31,8 @@ LONGEST_WISH_S = 24 * 3_600.0
 """A receiver's Retry-After is obeyed up to a day."""
 GIVE_UP_MS = 72 * 3_600_000
 """A message is tried for at least this long after its first attempt."""
+
+DETAIL_CHARACTERS = 1_000
 
 _OF_THE_CHANNEL = frozenset(
     {
@@ -97,9 +100,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendReport:
-    """What happened since the last report. ``busy`` are channels still at work, ``broken`` those that failed last."""
+    """What happened since the last report. ``reached`` are the channels that accepted something, ``busy`` those still
+    at work, ``broken`` those that failed last."""
 
     delivered: int = 0
+    reached: tuple[str, ...] = ()
     retried: int = 0
     dead: tuple[DeadLetter, ...] = ()
     busy: tuple[str, ...] = ()
@@ -117,8 +122,10 @@ class _Attempted:
 
 @dataclass(slots=True)
 class _Breaker:
+    """``open_until_s`` is monotonic: a clock that is set back must not keep a channel closed."""
+
     failures: int = 0
-    open_until_ms: int = 0
+    open_until_s: float = 0.0
     why: str = ""
 
 
@@ -126,6 +133,7 @@ class _Breaker:
 class _Tally:
     delivered: int = 0
     retried: int = 0
+    reached: set[str] = field(default_factory=set)
     dead: list[DeadLetter] = field(default_factory=list)
 
 
@@ -205,6 +213,7 @@ class Sender:
         self._clock = clock
         self._salt = random.getrandbits(64)
         self._results: queue.SimpleQueue[_Attempted] = queue.SimpleQueue()
+        self._unrecorded: deque[_Attempted] = deque()
         self._workers = {name: _Worker(channel, self._results, timeout_s) for name, channel in channels.items()}
         self._breakers = {name: _Breaker() for name in channels}
         self._tally = _Tally()
@@ -213,7 +222,7 @@ class Sender:
         """Send what is due and record what came of it; waits at most ``wait_s`` for the receivers.
 
         A channel that takes longer works on, and its outcomes are recorded by the next call. Raises LedgerError when
-        an outcome can't be recorded; those messages will be sent again.
+        an outcome can't be recorded; nothing more is handed out until it is, or it would be sent again every time.
         """
         end = time.monotonic() + wait_s
         self._record_finished()
@@ -224,6 +233,7 @@ class Sender:
         tally, self._tally = self._tally, _Tally()
         return SendReport(
             delivered=tally.delivered,
+            reached=tuple(sorted(tally.reached)),
             retried=tally.retried,
             dead=tuple(tally.dead),
             busy=tuple(name for name, worker in self._workers.items() if worker.busy),
@@ -251,38 +261,43 @@ class Sender:
                 handed = True
                 for row in batch:
                     self._bury(row, _no_such_channel(name))
-            elif not worker.busy and breaker.open_until_ms <= now_ms:
+            elif not worker.busy and breaker.open_until_s <= self._clock.monotonic():
                 handed = True
                 worker.hand_over(batch[:1] if breaker.failures >= FAILURES_TO_BREAK else batch)
         return handed
 
     def _record_finished(self) -> None:
         while not self._results.empty():
-            self._record(self._results.get())
+            self._unrecorded.append(self._results.get())
+        while self._unrecorded:
+            self._record(self._unrecorded[0])
+            self._unrecorded.popleft()
 
     def _record_until(self, end: float) -> None:
         """Record outcomes as they come until every channel is idle or time is up."""
         while any(worker.busy for worker in self._workers.values()):
             try:
-                self._record(self._results.get(timeout=max(0.0, end - time.monotonic())))
+                self._unrecorded.append(self._results.get(timeout=max(0.0, end - time.monotonic())))
             except queue.Empty:
                 return
+            self._record_finished()
 
     def _record(self, attempted: _Attempted) -> None:
         row, failure, now_ms = attempted.row, attempted.failure, self._clock.now_ms()
         if row is None:
             self._workers[attempted.channel].busy = False
             return
-        self._move_breaker(row, failure, now_ms)
         if failure is None:
             self._rows.delivered(row.id, now_ms, "accepted by the receiver")
             self._tally.delivered += 1
+            self._tally.reached.add(row.channel)
         elif not failure.retryable or (row.first_try_ms is not None and now_ms - row.first_try_ms >= GIVE_UP_MS):
             self._bury(row, failure)
         else:
             next_ms = now_ms + round(self._delay_s(row, row.attempts, failure, LONGEST_DELAY_S) * 1_000)
             self._rows.retry(row.id, now_ms, next_ms, failure.reason, _explained(failure), failure.delivered)
             self._tally.retried += 1
+        self._move_breaker(row, failure)
 
     def _bury(self, row: OutboxRow, failure: DeliveryError) -> None:
         detail = _explained(failure)
@@ -293,7 +308,7 @@ class Sender:
             )
         )
 
-    def _move_breaker(self, row: OutboxRow, failure: DeliveryError | None, now_ms: int) -> None:
+    def _move_breaker(self, row: OutboxRow, failure: DeliveryError | None) -> None:
         breaker = self._breakers[row.channel]
         if failure is None or failure.reason not in _OF_THE_CHANNEL:
             self._breakers[row.channel] = _Breaker()
@@ -302,7 +317,7 @@ class Sender:
         breaker.why = _explained(failure)
         if breaker.failures >= FAILURES_TO_BREAK or failure.after_s is not None:
             delay_s = self._delay_s(row, breaker.failures - FAILURES_TO_BREAK, failure, LONGEST_BREAK_S)
-            breaker.open_until_ms = now_ms + round(delay_s * 1_000)
+            breaker.open_until_s = self._clock.monotonic() + delay_s
 
     def _delay_s(self, row: OutboxRow, attempts: int, failure: DeliveryError, longest_s: float) -> float:
         """Full jitter below a doubling ceiling, and never before the receiver wants to hear again."""
@@ -322,4 +337,5 @@ def _no_such_channel(name: str) -> DeliveryError:
 
 
 def _explained(failure: DeliveryError) -> str:
-    return f"{failure}; {failure.hint}" if failure.hint else str(failure)
+    """One visible line: half a character in a receiver's words could not be recorded."""
+    return visible(f"{failure}; {failure.hint}" if failure.hint else str(failure), DETAIL_CHARACTERS)
