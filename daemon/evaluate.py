@@ -20,6 +20,8 @@ from rules.model import Rule
 
 ALMOST = 0.9
 """A turn that comes this near to a rule's interval counts as in time: a schedule is never exact."""
+STEP_BACK_MS = 60_000
+"""A watermark this far ahead of what is known was set by a clock that has been set back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def due(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> Due | No
     """What of ``rule`` is to be judged at ``now_ms``; None when nothing new has closed.
 
     A gap longer than ``catch_up_ms`` is not judged and its length told in ``skipped_ms``. A rule that was never
-    judged looks back as far as that, so that it knows its past from the first minute.
+    judged looks back as far as that, so that it knows its past from the first minute. After a clock was set back a
+    rule goes on from now: what comes now would otherwise count as judged until the clock is where it had been.
     """
     query = rule.detector.query()
     bucket = query.bucket_ms
@@ -87,6 +90,9 @@ def due(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> Due | No
     oldest = _floor(until - catch_up_ms, bucket)
     if start is None:
         return Due(rule, query, oldest, until)
+    step = bucket or rule.every_ms
+    if start - until > STEP_BACK_MS + step:
+        return Due(rule, query, max(until - step, oldest), until)
     early = query.partial and until - start < rule.every_ms * ALMOST
     if until <= start or early:
         return None
@@ -158,7 +164,7 @@ def _live_through(
     if turn.query.partial:
         keep_ms = max(rule.policy.keep_firing_for_ms, _step_ms(turn))
         rule = replace(rule, policy=replace(rule.policy, keep_firing_for_ms=keep_ms))
-    alerts = state.alerts
+    alerts: Mapping[Key, Alert] = {key: _not_ahead(alert, turn.from_ms) for key, alert in state.alerts.items()}
     steps = _steps(turn, findings) if alerts or findings else []
     by_step: dict[int, list[Finding]] = {}
     for finding in findings:
@@ -169,6 +175,13 @@ def _live_through(
         alerts, transitions = advance(alerts, by_step.get(step_ms, ()), rule, step_ms)
         moved.extend(transitions)
     return alerts, tuple(moved)
+
+
+def _not_ahead(alert: Alert, from_ms: int) -> Alert:
+    """With times from before a clock was set back an alert would neither ripen nor end until they come again."""
+    if alert.last_seen_ms <= from_ms:
+        return alert
+    return replace(alert, active_at_ms=min(alert.active_at_ms, from_ms), last_seen_ms=from_ms)
 
 
 def _steps(turn: Due, findings: Sequence[Finding]) -> list[int]:

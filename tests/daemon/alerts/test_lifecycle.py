@@ -99,3 +99,10 @@ def test_laws(marks: str, for_minutes: int, keep_minutes: int) -> None:
             assert quiet >= (keep_minutes if before is State.FIRING else 1)
             assert (cause is Cause.NEVER_LASTED) == (before is State.PENDING)
         before = state
+
+
+def test_a_late_finding_as_old_as_an_alert_that_ended_begins_another_alert() -> None:
+    """Messages are named after their alert: under the old name nobody would hear of the second one."""
+    first, _ = advance({}, [finding(MINUTE)], rule(None), MINUTE)
+    late, _ = advance({}, [finding(MINUTE)], rule(None), 5 * MINUTE)
+    assert {alert.id for alert in first.values()}.isdisjoint(alert.id for alert in late.values())
