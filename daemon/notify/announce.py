@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from daemon.errors import StoreError
 from daemon.notify.channel import Message, Notice, Occasion
 from daemon.notify.decide import Telling
+from daemon.notify.present import Presence
 from daemon.notify.render import Rendered, render, render_self
 from daemon.store.base import Ask, EventStore, Sample
 from daemon.watch import Trouble, Word
@@ -33,6 +33,7 @@ class Announcer:
     def __init__(self, config: Config, store: EventStore) -> None:
         self._config = config
         self._store = store
+        self._present = Presence()
 
     def messages(self, tellings: Sequence[tuple[Rule, Telling]], now_ms: int) -> tuple[tuple[str, Message], ...]:
         """Channel name and message, for every telling and every channel of its rule."""
@@ -51,7 +52,9 @@ class Announcer:
                 decided_at_ms=now_ms,
                 samples=events,
                 suspects=suspects[place] if place < len(suspects) else (),
-                remedies={language: choose(_shown_finding(telling), events, language, exists) for language in Language},
+                remedies={
+                    language: choose(_shown_finding(telling), events, language, self._present) for language in Language
+                },
                 told=telling.sequence,
                 late=telling.occasion is Occasion.FIRING and now_ms - fired_ms > LATE_MS,
             )
@@ -143,18 +146,6 @@ class Announcer:
 def _suspect_ask(finding: Finding, field: str | None) -> Ask:
     interval = suspect_interval(finding)
     return Ask(suspect_query(finding, field), interval, interval.start_ms)
-
-
-def exists(path: str) -> bool | None:
-    """Whether a file is there; None where it can't be told: a path of another machine, a folder out of sight."""
-    file = Path(path)
-    try:
-        file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False if file.parent.is_dir() else None
-    except (OSError, ValueError):
-        return None
-    return True
 
 
 def _shown_finding(telling: Telling) -> Finding:
