@@ -46,7 +46,7 @@ def _commands() -> str:
         command = wumu.get_command(click.Context(wumu), verb)
         if command is None:
             raise LookupError(verb)
-        context = click.Context(command, info_name=f"wumu {verb}", max_content_width=110, terminal_width=110)
+        context = click.Context(command, info_name=f"wumu {verb}", terminal_width=110, **command.context_settings)
         parts.append(f"## wumu {verb}\n\n{about[0].upper()}{about[1:]}.\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

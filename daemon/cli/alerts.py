@@ -18,6 +18,7 @@ from daemon.cli.common import (
     state_option,
     time_text,
 )
+from daemon.cli.main import HELP
 from daemon.ledger.ledger import Ledger
 from daemon.notify.words import words
 from detectors.duration import format_duration
@@ -28,7 +29,7 @@ from rules.model import Language
 MOST = 10_000_000
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("alert_id", required=False)
 @click.option("--all", "everything", is_flag=True, help="Also the alerts that have ended.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)

@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from daemon.app import CONTROL, LEDGER, open_store
+from daemon.app import CONTROL, LEDGER, embedded, open_store
 from daemon.cli.common import read_config
 from daemon.console import Console
 from daemon.control import NotRunning, call
 from daemon.ledger.ledger import Ledger
-from daemon.store.registry import DEFAULT_KIND
 from detectors.duration import duration_ms
 
 
@@ -28,7 +27,7 @@ def ask(verb: str, arguments: Mapping[str, Any], config_path: Path, state_dir: P
         def ledger() -> Ledger:
             return stack.enter_context(closing(Ledger.read_only(state_dir / LEDGER)))
 
-        if config.store is None or config.store.kind == DEFAULT_KIND:
+        if embedded(config):
             ledger()  # where there is none, no event was ever kept: say so instead of making an empty store
         store = stack.enter_context(closing(open_store(config, state_dir)))
         return Console(config, store, ledger, now_ms).verbs()[verb](arguments)

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from daemon.cli.common import FOUND, USAGE, counted, echo_json, json_option
+from daemon.cli.main import HELP
 from daemon.plugins import registry
 from recognizer.paths import visible
 from rules.load import Loaded, load_bytes, load_file
 from rules.problems import ProblemCode, Weight, render, to_json
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @json_option
 def command(files: Sequence[Path], *, as_json: bool) -> None:

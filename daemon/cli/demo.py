@@ -3,19 +3,22 @@
 import time
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from daemon.cli.common import echo_json, echo_table, faults_shown, json_option, key_text, time_text
-from daemon.demo.story import Demo
+from daemon.cli.main import HELP
 from daemon.errors import WumuError
 from recognizer.paths import visible
+
+if TYPE_CHECKING:
+    from daemon.demo.story import Demo
 
 SHOWN_RULE = "path-errors-in-a-row"
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -34,6 +37,8 @@ def command(folder: Path, *, as_json: bool) -> None:
       wumu demo
       wumu demo --folder /tmp/wumu-demo
     """
+    from daemon.demo.story import Demo  # noqa: PLC0415  # torch and scikit-learn cost seconds that --help need not pay
+
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -60,7 +65,7 @@ def command(folder: Path, *, as_json: bool) -> None:
         _show(demo, mail, page, post)
 
 
-def _show(demo: Demo, mail: EmailMessage, page: Path, post: tuple[dict[str, str], dict[str, Any]]) -> None:
+def _show(demo: "Demo", mail: EmailMessage, page: Path, post: tuple[dict[str, str], dict[str, Any]]) -> None:
     click.echo("\n=== The alerts (wumu alerts --all)\n")
     echo_table(
         ("since", "state", "rule", "key", "reason", "observed"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from daemon.app import CONTROL, open_store
+from daemon.app import CONTROL, LEDGER, embedded, open_store
 from daemon.cli.common import (
     FOUND,
     config_option,
@@ -22,6 +22,7 @@ from daemon.cli.common import (
     state_option,
     time_text,
 )
+from daemon.cli.main import HELP
 from daemon.control import NotRunning, call
 from daemon.errors import WumuError
 from daemon.notify.registry import make_channels
@@ -43,7 +44,7 @@ class Check:
     hint: str = ""
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @config_option
 @state_option
 @json_option
@@ -133,6 +134,8 @@ def _daemon(config: Config, state_dir: Path) -> Iterator[Check]:
 
 
 def _store(config: Config, state_dir: Path) -> Check:
+    if embedded(config) and not (state_dir / LEDGER).exists():
+        return Check("store", ok=True, detail=f"an embedded one, made in {state_dir} at the first start")
     try:
         store = open_store(config, state_dir)
     except WumuError as fault:
@@ -164,6 +167,7 @@ def _channels(config: Config) -> Iterator[Check]:
         try:
             channel.check(CONNECT_TIMEOUT_S)
         except WumuError as fault:
-            yield Check(f"channel {name}", ok=False, detail=str(fault), hint=fault.hint)
+            hint = fault.hint or f"see that its server runs, and its address under channels: {name}: in alerts.yaml"
+            yield Check(f"channel {name}", ok=False, detail=str(fault), hint=hint)
         else:
             yield Check(f"channel {name}", ok=True, detail="reachable")

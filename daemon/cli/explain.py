@@ -16,10 +16,11 @@ from daemon.cli.common import (
     state_option,
     time_text,
 )
+from daemon.cli.main import HELP
 from recognizer.paths import visible
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("rule")
 @click.option("--turns", type=click.IntRange(1, 200), default=10, show_default=True, help="The last so many turns.")
 @config_option

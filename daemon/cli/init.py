@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from daemon.cli.common import FOUND, echo_json, faults_shown, json_option
+from daemon.cli.main import HELP
 from daemon.errors import WumuError
 from daemon.shipped import shipped
 
 FILES = {"alerts.yaml": "alerts.yaml", "wumu.service": "deploy/wumu.service"}
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @json_option

@@ -32,6 +32,8 @@ Exit codes:
   3  it could not be done now: no store, no ledger, no model"""
 
 
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Given to every verb: a verb alone and a verb of the command have the same options."""
 VERB = "wumu.verb"
 EXTRAS = {
     "recognize": "recognizer",
@@ -75,7 +77,7 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=_Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Verbs, epilog=EXIT_CODES, context_settings=HELP)
 @click.version_option(package_name="wumu")
 def main() -> None:
     """Anomaly detection and alerting over image-recognition logs.

@@ -17,6 +17,7 @@ from daemon.cli.common import (
     read_config,
     state_option,
 )
+from daemon.cli.main import HELP
 from daemon.clock import SystemClock
 from daemon.engine import Engine
 from daemon.ledger.ledger import Ledger
@@ -25,7 +26,7 @@ from daemon.logs import log_to_stderr
 SEND_WAIT_S = 30.0
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @config_option
 @state_option
 @json_option

@@ -17,13 +17,14 @@ from daemon.cli.common import (
     state_option,
     time_text,
 )
+from daemon.cli.main import HELP
 from rules.problems import Problem, ProblemCode, render
 from rules.where import WhereError, parse
 
 SHOWN = ("timestamp", "event_type", "host", "file_path", "event_id", "request_id", "pid", "schema_version", "file_dir")
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("kql")
 @click.option("--since", type=Duration(), default="24h", show_default=True, help="How far to look back.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The newest so many.")

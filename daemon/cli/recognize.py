@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from daemon.cli.main import HELP
 from recognizer.hints import HINTS
 from recognizer.paths import visible
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FAILED, USAGE, NO_MODEL = 1, 2, 3
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("arguments", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--model",

@@ -7,11 +7,12 @@ import click
 
 from daemon.app import App
 from daemon.cli.common import config_option, faults_shown, read_config, state_option
+from daemon.cli.main import HELP
 from daemon.clock import SystemClock
 from daemon.logs import log_to_stderr
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )

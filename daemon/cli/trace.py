@@ -19,6 +19,7 @@ from daemon.cli.common import (
     state_option,
     time_text,
 )
+from daemon.cli.main import HELP
 from recognizer.events import Event
 from recognizer.paths import visible
 from rules.model import Language
@@ -28,7 +29,7 @@ ONCE = ("file_path", "file_dir", "request_id", "model_name", "host", "pid", "sch
 SHOWN = (*ONCE, "timestamp", "event_type", "event_id", "duration_ms")
 
 
-@click.command()
+@click.command(context_settings=HELP)
 @click.argument("request_or_path")
 @click.option("--since", type=Duration(), default="30d", show_default=True, help="How far to look back.")
 @config_option

@@ -61,9 +61,7 @@ class Place:
 
 def _events(now_ms: int, picture: Path) -> Iterator[dict[str, Any]]:
     """A hostile one, a long one, one whole request, and one picture that stands at its cleaned path."""
-    yield bare(
-        now_ms, "input_error", "gpu-9\x1b[31m", file_path=HOSTILE_PATH, error=HOSTILE_ERROR, request_id="r\n1"
-    )
+    yield bare(now_ms, "input_error", "gpu-9\x1b[31m", file_path=HOSTILE_PATH, error=HOSTILE_ERROR, request_id="r\n1")
     yield bare(now_ms + 10, "input_error", "gpu-2", file_path=f"{LONG_FOLDER}/y.png", request_id="r2")
     whole = {"request_id": "req-3", "file_path": "/data/[bold]9[/bold].png"}
     yield bare(now_ms + 20, "input_start", "gpu-2", **whole)

@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from daemon.cli.main import main
 from tests.support.console import HOSTILE_PATH, LONG_FOLDER, Place, verb
 from tests.support.daemon import WUMU
 
@@ -117,10 +119,8 @@ def test_a_full_disk_under_the_output_is_said(seen: Place) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_an_encoding_without_chinese_ends_nothing(seen: Place, options: tuple[str, ...]) -> None:
-    command = [*WUMU, "query", "top1_label: *", *options, *map(str, seen.options)]
-    done = subprocess.run(
-        command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "iso-8859-1"}
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert rb"\u72d7" in done.stdout
-    assert not options or json.loads(done.stdout)[0]["top1_label"] == "狗\u200b"
+    arguments = ["query", "top1_label: *", *options, *map(str, seen.options)]
+    result = CliRunner(charset="iso-8859-1").invoke(main, arguments, catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert r"\u72d7" in result.stdout
+    assert not options or json.loads(result.stdout)[0]["top1_label"] == "狗\u200b"
