@@ -1,8 +1,8 @@
 """Sliding windows over buckets that may still grow: what `count`, `unsafe_path` and `missing_step` share.
 
 Events can be late. A window that was judged is therefore judged again as long as the lookback reaches it. Memory keeps
-how many events of each bucket were part of a report; a late window is reported if it holds enough without those. So
-nothing that is late is lost, and the same events are not told twice.
+how many events of each bucket were part of a report. A late window is reported if it holds enough without those, and
+was not reported itself. So nothing that is late is lost, and nothing is told twice.
 """
 
 import math
@@ -79,6 +79,7 @@ def reached(
         held = amounts(series, starts)
         sums = trailing_sum(held, buckets)
         news = trailing_sum(np.maximum(held - told, 0.0), buckets) >= at_least
+        news &= trailing_sum(told, buckets) < at_least
         news[fresh:] = sums[fresh:] >= at_least
         hits = np.flatnonzero(news).tolist()
         found.extend(_reached(frame, series.key, starts, held, hit, buckets, float(sums[hit])) for hit in hits)
