@@ -127,9 +127,7 @@ def test_the_body_answers_the_questions() -> None:
         "wumu explain path-errors",
         "https://wiki.example.com/x",
     ):
-        assert (
-            part.replace("jpg' /srv/photos/upload/百灵鸟.jpg", "jpg' '/srv/photos/upload/百灵鸟.jpg'") in message.text
-        )
+        assert part in message.text
     assert "\u200b" not in message.text + message.html + message.subject
 
 
