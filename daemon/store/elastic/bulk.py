@@ -7,7 +7,7 @@ An event's document is its JSON line with ``@timestamp`` in front; its ``_id`` i
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -34,9 +34,9 @@ _JUDGED_AS_A_WHOLE = frozenset({400, 413, 429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Events on their way: by their numbers in the batch, whose bulk lines all chunks of a batch share."""
+    """Events on their way: their numbers in the batch, and their bulk lines by number."""
 
-    payloads: Sequence[bytes]
+    payloads: Mapping[int, bytes]
     numbers: Sequence[int]
 
     def __len__(self) -> int:
@@ -107,11 +107,7 @@ class BulkWriter:
         """Stores the events. Raises StoreUnavailable when some could not be stored for now; then the whole batch
         may be given again, and what was stored will be told as duplicates."""
         total = Outcome()
-        whole = _chunk(batch, self._settings.prefix, total)
-        chunks = list(_split(whole, self._lines_each(len(whole)), self._settings.bulk_bytes))
-        if len(chunks) == 1:
-            total.add(self._deliver(chunks[0]))
-            return total
+        chunks = _chunks(batch, self._settings, self._lines_each(len(batch.lines)), total)
         tasks = [self._workers.submit(self._deliver, chunk) for chunk in chunks]
         wait(tasks, return_when=FIRST_EXCEPTION)
         for task in tasks:
@@ -121,15 +117,15 @@ class BulkWriter:
             total.add(outcome)
         return total
 
+    def close(self) -> None:
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
     def _lines_each(self, lines: int) -> int:
         """How many lines one request gets: all, or so many that every connection has as many requests to send."""
         if lines <= self._settings.bulk_lines:
             return self._settings.bulk_lines
         rounds = math.ceil(lines / (self._settings.bulk_lines * self._settings.connections))
         return math.ceil(lines / (rounds * self._settings.connections))
-
-    def close(self) -> None:
-        self._workers.shutdown(wait=True, cancel_futures=True)
 
     def _deliver(self, chunk: Chunk) -> Outcome:
         """One chunk, tried again with growing pauses while the cluster is busy."""
@@ -237,25 +233,30 @@ def refused_lines(batch: Batch, outcome: Outcome) -> tuple[Malformed, ...]:
     return tuple(refused(batch.lines[number], text) for number, text in sorted(outcome.refused.items()))
 
 
-def _chunk(batch: Batch, prefix: str, outcome: Outcome) -> Chunk:
-    """All events as one chunk; what has no place in any index is refused at once."""
+def _chunks(batch: Batch, settings: ElasticSettings, most_lines: int, outcome: Outcome) -> Iterator[Chunk]:
+    """The events as chunks, each as soon as it is complete; what has no place in any index is refused at once."""
     heads: dict[int, bytes] = {}
-    payloads: list[bytes] = []
+    payloads: dict[int, bytes] = {}
+    size = 0
     for number, (event, line) in enumerate(zip(batch.events, batch.lines, strict=True)):
         day = event.timestamp // DAY_MS
-        head = heads.get(day)
-        if head is None:
+        if day not in heads:
             try:
-                name = index_name(prefix, event.timestamp)
+                name = index_name(settings.prefix, event.timestamp)
             except OverflowError as error:
                 outcome.refused[number] = str(error)
-                payloads.append(b"")
                 continue
-            head = heads[day] = b'{"create":{"_index":"' + name.encode() + b'","_id":'
+            heads[day] = b'{"create":{"_index":"' + name.encode() + b'","_id":'
         identity = _ENCODER.encode(document_id(event.event_id or ""))
         text = line if not event.extra else _storable(event, line)
-        payloads.append(b'%b%b}}\n{"@timestamp":%d,%b\n' % (head, identity, event.timestamp, text[1:]))
-    return Chunk(payloads, [number for number in range(len(payloads)) if number not in outcome.refused])
+        payload = b'%b%b}}\n{"@timestamp":%d,%b\n' % (heads[day], identity, event.timestamp, text[1:])
+        if payloads and (len(payloads) >= most_lines or size + len(payload) > settings.bulk_bytes):
+            yield Chunk(payloads, tuple(payloads))
+            payloads, size = {}, 0
+        payloads[number] = payload
+        size += len(payload)
+    if payloads:
+        yield Chunk(payloads, tuple(payloads))
 
 
 def _storable(event: Event, line: bytes) -> bytes:
@@ -268,17 +269,3 @@ def _storable(event: Event, line: bytes) -> bytes:
 
 def _is_plain(name: str, value: object) -> bool:
     return name != EXTRA_FIELD and _PLAIN_NAME.fullmatch(name) is not None and not isinstance(value, (dict, list))
-
-
-def _split(whole: Chunk, most_lines: int, most_bytes: int) -> Iterator[Chunk]:
-    numbers: list[int] = []
-    size = 0
-    for number in whole.numbers:
-        length = len(whole.payloads[number])
-        if numbers and (len(numbers) >= most_lines or size + length > most_bytes):
-            yield whole.of(numbers)
-            numbers, size = [], 0
-        numbers.append(number)
-        size += length
-    if numbers:
-        yield whole.of(numbers)
