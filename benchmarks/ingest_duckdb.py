@@ -23,7 +23,6 @@ import duckdb
 from benchmarks import events
 from daemon.ingest.source import BLOCK_BYTES
 from daemon.store.base import Batch, Checkpoint
-from daemon.store.duckdb.parameters import DuckDBParameters
 from daemon.store.duckdb.schema import quoted, sql_types
 from daemon.store.duckdb.store import DuckDBStore
 from recognizer.decode_lines import decode_batch
@@ -66,7 +65,7 @@ def loader_given_columns(source: Path, database: Path) -> Timed:
 
 def _load(source: Path, database: Path, options: str) -> Timed:
     begun = time.perf_counter()
-    with duckdb.connect(str(database), config={"threads": str(DuckDBParameters().threads)}) as connection:
+    with duckdb.connect(str(database)) as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.execute(f"CREATE TABLE events AS SELECT * FROM read_json('{source}'{options})")  # noqa: S608
         (row,) = connection.execute("SELECT count(*) FROM events").fetchall()

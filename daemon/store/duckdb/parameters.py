@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _MEGABYTES = {"MB": 1, "MiB": 1, "GB": 1_000, "GiB": 1_024}
 _SMALLEST_MB = 96
-"""Two threads that read JSON take 32 MiB each, a group of rows of all columns some 25 MiB."""
+"""A thread that reads JSON takes 32 MiB, a group of rows of all columns some 25 MiB."""
 
 
 class DuckDBParameters(BaseModel):
@@ -25,7 +25,9 @@ class DuckDBParameters(BaseModel):
         ge=1,
         description="so many new events are written to the table at once, unless they are asked for before",
     )
-    threads: int = Field(default=2, ge=1, le=64, description="threads a query may use")
+    threads: int = Field(
+        default=1, ge=1, le=64, description="threads a query may use; each that loads events takes 32MB more"
+    )
     wal_limit: str = Field(
         default="16MB",
         pattern=r"^[1-9][0-9]*(MB|MiB|GB|GiB)$",
