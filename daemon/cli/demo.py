@@ -1,5 +1,6 @@
 """`wumu demo`: see it work, with nothing to set up."""
 
+import os
 import time
 from email.message import EmailMessage
 from pathlib import Path
@@ -37,6 +38,7 @@ def command(folder: Path, *, as_json: bool) -> None:
       wumu demo
       wumu demo --folder /tmp/wumu-demo
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads must not spin beside the daemon
     from daemon.demo.story import Demo  # noqa: PLC0415  # torch and scikit-learn cost seconds that --help need not pay
 
     started = time.monotonic()
