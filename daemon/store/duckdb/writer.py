@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from typing import Self
 
 import duckdb
 
@@ -15,13 +17,34 @@ from daemon.store.base import Appended, Batch, Checkpoint
 from daemon.store.contract import refused
 from daemon.store.duckdb.fold import fold, folded_generation, known_ids
 from daemon.store.duckdb.journal import Journal, journal_line, recovered
-from recognizer.events import Malformed
+from recognizer.events import Event, Malformed
 
 logger = logging.getLogger(__name__)
 
-_EVENT_ID, _EXTRA = attrgetter("event_id"), attrgetter("extra")
+_EVENT_ID, _TIMESTAMP, _EXTRA = map(attrgetter, ("event_id", "timestamp", "extra"))
+"""In C: they are called for every event."""
 
 OpenCursor = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """The event_ids of a batch and the span of its times, both ends included."""
+
+    names: set[str]
+    oldest_ms: int
+    newest_ms: int
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> Self:
+        names = set(map(_EVENT_ID, events))
+        names.discard(None)
+        times = list(map(_TIMESTAMP, events))
+        return cls(names, min(times, default=0), max(times, default=0))
+
+    def meets(self, oldest_ms: int, newest_ms: int) -> bool:
+        """Whether the spans have a moment in common."""
+        return oldest_ms <= self.newest_ms and self.oldest_ms <= newest_ms
 
 
 class Writer:
@@ -42,8 +65,8 @@ class Writer:
         self._open: Journal | None = None
         self._full: Journal | None = None
         self._folding: Future[list[Malformed]] | None = None
-        self._open_ids: set[str] = set()
-        self._full_ids: set[str] = set()
+        self._open_ids: list[_Ids] = []
+        self._full_ids: list[_Ids] = []
         self._span_ms: tuple[int, int] | None = None
         self._refused: list[Malformed] = []
 
@@ -69,7 +92,7 @@ class Writer:
             self._finish()
             if self._open is not None:
                 self._full, self._full_ids = self._open, self._open_ids
-                self._open, self._open_ids = None, set()
+                self._open, self._open_ids = None, []
                 self._finish()
             yield
 
@@ -108,12 +131,11 @@ class Writer:
             self._span_ms = _span_ms(cursor)
         self._recovered = True
 
-    def _fresh(self, batch: Batch) -> tuple[Sequence[bytes], set[str], list[Malformed]]:
+    def _fresh(self, batch: Batch) -> tuple[Sequence[bytes], _Ids, list[Malformed]]:
         """The lines of the batch's events that are not there yet, their ids, and what can't be written as JSON."""
-        ids = set(map(_EVENT_ID, batch.events))
-        ids.discard(None)
-        known = self._known(batch, ids)
-        if not known and len(ids) == len(batch.events) and not any(map(_EXTRA, batch.events)):
+        ids = _Ids.of(batch.events)
+        known = self._known(batch.events, ids)
+        if not known and len(ids.names) == len(batch.events) and not any(map(_EXTRA, batch.events)):
             return batch.lines, ids, []
         lines: list[bytes] = []
         malformed: list[Malformed] = []
@@ -128,35 +150,37 @@ class Writer:
                 known.add(event.event_id)
         return lines, ids, malformed
 
-    def _known(self, batch: Batch, ids: set[str]) -> set[str]:
+    def _known(self, events: Sequence[Event], ids: _Ids) -> set[str]:
         """Which of the batch's event_ids are in a journal or in the table."""
-        known = (ids & self._open_ids) | (ids & self._full_ids)
-        if self._span_ms is None:
-            return known
-        oldest_ms, newest_ms = self._span_ms
-        within = [event for event in batch.events if oldest_ms <= event.timestamp <= newest_ms]
-        suspects = {event.event_id for event in within if event.event_id is not None} - known
-        if suspects:
-            times = [event.timestamp for event in within]
-            with self._cursor() as cursor:
-                known |= known_ids(cursor, suspects, (min(times), max(times)))
+        known: set[str] = set()
+        for pending in (*self._full_ids, *self._open_ids):
+            if ids.meets(pending.oldest_ms, pending.newest_ms):
+                known |= ids.names & pending.names
+        if self._span_ms is not None and ids.meets(*self._span_ms):
+            oldest_ms, newest_ms = self._span_ms
+            within = [event for event in events if oldest_ms <= event.timestamp <= newest_ms]
+            suspects = {event.event_id for event in within if event.event_id is not None} - known
+            if suspects:
+                span_ms = max(oldest_ms, ids.oldest_ms), min(newest_ms, ids.newest_ms)
+                with self._cursor() as cursor:
+                    known |= known_ids(cursor, suspects, span_ms)
         return known
 
     def _make_room(self) -> None:
         if self._open is not None and self._open.is_full(self._fold_events):
             self._rotate()
 
-    def _accept(self, lines: Sequence[bytes], ids: set[str], checkpoint: Checkpoint | None) -> None:
+    def _accept(self, lines: Sequence[bytes], ids: _Ids, checkpoint: Checkpoint | None) -> None:
         if self._open is None:
             self._open = self._next()
         room = self._fold_events - self._open.events
         if len(lines) <= room:
             self._open.append(lines, checkpoint)
-            self._open_ids |= ids
+            self._open_ids.append(ids)
         else:
             self._accept_parted(lines, room, ids, checkpoint)
 
-    def _accept_parted(self, lines: Sequence[bytes], room: int, ids: set[str], checkpoint: Checkpoint | None) -> None:
+    def _accept_parted(self, lines: Sequence[bytes], room: int, ids: _Ids, checkpoint: Checkpoint | None) -> None:
         """Fills the open journal with whole groups of rows; the rest of the batch begins the next one."""
         assert self._open is not None  # noqa: S101  # the caller has opened it
         self._finish()
@@ -170,9 +194,9 @@ class Writer:
             if rest is not None:
                 rest.close(keep=False)
             raise
-        self._open_ids |= ids
+        self._open_ids.append(ids)
         self._rotate()
-        self._open, self._open_ids = rest, ids
+        self._open, self._open_ids = rest, [ids]
 
     def _next(self) -> Journal:
         self._generation += 1
@@ -182,7 +206,7 @@ class Writer:
         """Begins to fold the journal that takes batches; the next batch gets a new one."""
         self._finish()
         self._full, self._full_ids = self._open, self._open_ids
-        self._open, self._open_ids = None, set()
+        self._open, self._open_ids = None, []
         if self._full is not None:
             self._folding = self._folder.submit(self._fold, self._full)
 
@@ -193,7 +217,7 @@ class Writer:
         folding, self._folding = self._folding, None
         self._refused += folding.result() if folding is not None else self._fold(self._full)
         self._full.close(keep=False)
-        self._full, self._full_ids = None, set()
+        self._full, self._full_ids = None, []
 
     def _fold(self, journal: Journal) -> list[Malformed]:
         with self._cursor() as cursor:
