@@ -17,6 +17,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 from daemon.clock import Clock
 
 LOG = logging.getLogger("wumu.schedule")
+# A call that would overlap a long turn is left out: that is meant, and not worth a line every second.
+logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 STEP_MS = 2_000
 """A difference between wall and monotonic time that is taken for a step of the clock."""
 

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from daemon.clock import SystemClock
 from daemon.schedule import Schedule
 
@@ -47,7 +49,7 @@ def test_soon_runs_it_without_waiting_for_its_interval() -> None:
         schedule.stop()
 
 
-def test_never_twice_at_once() -> None:
+def test_never_twice_at_once_and_no_line_for_every_call_left_out(caplog: pytest.LogCaptureFixture) -> None:
     gate, running, most = threading.Event(), [0], [0]
     runs = threading.Semaphore(0)
 
@@ -70,6 +72,7 @@ def test_never_twice_at_once() -> None:
         gate.set()
         schedule.stop()
     assert most == [1]
+    assert "skipped" not in caplog.text
 
 
 def test_a_stepped_clock_is_noticed_once_and_the_jobs_go_on() -> None:
