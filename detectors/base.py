@@ -1,7 +1,9 @@
 """The protocol every detector kind keeps, rule-based and statistical alike, and the base of its parameters."""
 
+import enum
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Protocol, get_args
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Protocol, get_args, runtime_checkable
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -62,3 +64,44 @@ class Detector(Protocol):
     def query(self) -> Query: ...
 
     def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection: ...
+
+
+class Stage(enum.StrEnum):
+    """How far a series of a learning kind is."""
+
+    WARMING_UP = "warming_up"
+    JUDGING = "judging"
+    ALARMED = "alarmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a learning kind can promise about one series.
+
+    seen, needed   what it has learned from and what it needs to keep its promise, in ``unit`` (buckets, events…)
+    promised_days  the mean time between false alarms that it keeps once it judges
+    """
+
+    stage: Stage
+    seen: int
+    needed: int
+    unit: str
+    promised_days: float
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What a kind that learns can be told and asked, one series at a time; every function is pure.
+
+    A memory that it can't read is treated as none: `progress` is at the beginning, the others return it unchanged.
+    """
+
+    def progress(self, memory: Memory) -> Progress: ...
+
+    def rebase(self, memory: Memory, at_ms: int) -> Memory:
+        """A planned change happened at ``at_ms``: a new baseline starts there; what need not be relearned is kept."""
+        ...
+
+    def accept(self, memory: Memory) -> Memory:
+        """The alarm that is going on was normal: it ends, and what it showed is usual from now on."""
+        ...

@@ -26,6 +26,12 @@ class Reason(enum.StrEnum):
     UNSAFE_PATH = "unsafe_path"
     LATENCY_SHIFT = "latency_shift"
     CONFIDENCE_DRIFT = "confidence_drift"
+    LABEL_DRIFT = "label_drift"
+    LABEL_STUCK = "label_stuck"
+    LABEL_UNSEEN = "label_unseen"
+    RATE_UNUSUAL = "rate_unusual"
+    METRIC_UNUSUAL = "metric_unusual"
+    OUTLIER = "outlier"
     RULE_FAILED = "rule_failed"
 
 
@@ -56,6 +62,7 @@ class Finding:
     since_ms  when the change began, as far as it can be told.
     observed  what was measured, in ``unit`` (ms, ratio, events, score…).
     score     how far out it is; at least 1 fires. Comparable within one detector kind.
+    chance_days  for statistical kinds: chance alone would give one such alarm in this many days, per series.
     """
 
     key: Key
@@ -67,6 +74,7 @@ class Finding:
     unit: str
     score: float
     evidence: Evidence
+    chance_days: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

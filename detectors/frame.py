@@ -46,7 +46,22 @@ class RunSummary:
     whole: bool = False
 
 
-Value: TypeAlias = float | RunSummary | None
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """A sparse histogram: (bin, count) of the bins that are not empty, ascending."""
+
+    counts: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The most frequent values, most frequent first, and how many occurrences of other values there are."""
+
+    counts: tuple[tuple[str, int], ...] = ()
+    others: int = 0
+
+
+Value: TypeAlias = float | RunSummary | Bins | Counts | None
 
 
 @dataclass(frozen=True, slots=True)

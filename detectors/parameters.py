@@ -1,11 +1,13 @@
 """Parameters that several detector kinds share, with messages for the people who write alerts.yaml."""
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema, model_validator
 
 from detectors.base import DurationMs
-from detectors.duration import format_duration
+from detectors.duration import duration_ms, format_duration
 from detectors.finding import Expected
 
 SHORTEST_SPAN_MS = 1_000
@@ -22,6 +24,49 @@ def _span(milliseconds: int) -> int:
 
 Span = Annotated[DurationMs, AfterValidator(_span)]
 """A stretch of event time that is looked at, milliseconds: one second to 31 days."""
+
+_PROMISE = re.compile(r"(\d{1,6}) per (\S+)", re.ASCII)
+_DAY_MS = 86_400_000
+_LONGEST_PROMISE_MS = 3_650 * _DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """How many false alarms one series may give: ``alarms`` in ``per_ms`` of event time, on average."""
+
+    alarms: int
+    per_ms: int
+
+    @property
+    def every_ms(self) -> float:
+        """The mean time between false alarms that must be reached."""
+        return self.per_ms / self.alarms
+
+    @property
+    def every_days(self) -> float:
+        return self.every_ms / _DAY_MS
+
+    def __str__(self) -> str:
+        return f"{self.alarms} per {format_duration(self.per_ms)}"
+
+
+def _promise(value: object) -> Promise:
+    if isinstance(value, Promise):
+        return value
+    found = _PROMISE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("write how many false alarms are tolerated, for example '1 per 30d'")
+    promise = Promise(int(found[1]), duration_ms(found[2]))
+    if promise.alarms < 1 or promise.per_ms > _LONGEST_PROMISE_MS or promise.every_ms < SHORTEST_PROMISE_MS:
+        raise ValueError("tolerate from '1 per 1h' to '1 per 3650d': more often is noise, seldomer can't be kept")
+    return promise
+
+
+SHORTEST_PROMISE_MS = 3_600_000
+FalseAlarms = Annotated[
+    Promise, PlainValidator(_promise), WithJsonSchema({"type": "string", "examples": ["1 per 30d", "2 per 7d"]})
+]
+"""The false alarms per series that are tolerated, as people say it: ``1 per 30d``."""
 
 
 class Bounds(BaseModel):

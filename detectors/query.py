@@ -70,7 +70,32 @@ class Unmatched:
     end: Condition
 
 
-AnyMeasure: TypeAlias = Measure | Runs | Unmatched
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many values of a numeric ``field`` lie between each two neighbours of ``edges`` (ascending, at most 256).
+
+    The value is a `detectors.frame.Bins`: bin i holds edges[i - 1] <= v < edges[i], bin 0 what is below the first
+    edge, bin len(edges) what is at or above the last. Histograms of the same edges add up over buckets and keys.
+    """
+
+    name: str
+    field: str
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The ``top`` most frequent values of ``field`` (at most 1,000), ties in the order of the values' UTF-8 bytes.
+
+    The value is a `detectors.frame.Counts`. A list field counts an event under each of its distinct elements.
+    """
+
+    name: str
+    field: str
+    top: int
+
+
+AnyMeasure: TypeAlias = Measure | Runs | Unmatched | Histogram | Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
