@@ -12,6 +12,8 @@ from daemon.errors import BadRequest
 from daemon.evaluate import Due, RuleState, due
 from daemon.ledger.ledger import Ledger
 from daemon.store.base import EventStore, Sample
+from daemon.store.contract import key_order
+from detectors.base import Learner, Stage
 from detectors.condition import AnyCharacter, Condition, Exists, Not, all_of, any_of, equals
 from detectors.duration import format_duration
 from detectors.frame import Interval
@@ -95,6 +97,7 @@ class Console:
             "notify": list(rule.notify),
             "judged_until_ms": state.judged_until_ms,
             "keys_remembered": len(state.memory),
+            "series": _progress(rule, state),
             "alerts": [_alert(alert) for alert in state.alerts.values()],
             "turns": ledger.evaluations(rule_id, turns),
             "request": self.store.explain(turn.ask),
@@ -132,6 +135,19 @@ def _next_turn(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> D
     query = rule.detector.query()
     until = state.judged_until_ms or now_ms
     return Due(rule, query, until, until + (query.bucket_ms or rule.every_ms))
+
+
+def _progress(rule: Rule, state: RuleState) -> list[dict[str, Any]]:
+    """How far each series of a learning rule is: those that need attention first. Empty for the other kinds."""
+    learner = rule.detector
+    if not isinstance(learner, Learner):
+        return []
+    order = [Stage.ALARMED, Stage.WARMING_UP, Stage.JUDGING]
+    known = sorted(
+        ((learner.progress(memory), key) for key, memory in state.memory.items()),
+        key=lambda one: (order.index(one[0].stage), key_order(one[1])),
+    )
+    return [{"key": dict(key), **msgspec.to_builtins(progress)} for progress, key in known]
 
 
 def _alert(alert: Any) -> dict[str, Any]:

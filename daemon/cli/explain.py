@@ -1,5 +1,6 @@
 """`wumu explain`: why a rule did or did not fire."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from recognizer.paths import visible
 def command(rule: str, turns: int, config_path: Path, state_dir: Path, *, as_json: bool) -> None:
     """Show what RULE asks the store, what came back in its last turns, and what it made of it.
 
+    Of a rule that learns, also how far each series is: warming_up until it has seen what it needs to keep its promise
+    about false alarms, then judging, or alarmed.
+
     \b
     Examples:
       wumu explain slow-inference
@@ -54,6 +58,8 @@ def _show(answer: dict[str, Any]) -> None:
     click.echo(f"remembers      {answer['keys_remembered']} keys")
     for alert in answer["alerts"]:
         click.echo(f"alert          {alert['id'][:8]} {alert['state']} {visible(key_text(alert['key']))}")
+    if answer["series"]:
+        _show_series(answer["series"])
     click.echo()
     echo_table(
         ("turn", "judged", "to", "series", "buckets", "findings", "ms", "verdict"),
@@ -74,3 +80,21 @@ def _show(answer: dict[str, Any]) -> None:
     click.echo("\nthe request of its next turn:")
     for line in answer["request"].split("\n"):
         click.echo(visible(line, 20_000))
+
+
+def _show_series(series: list[dict[str, Any]]) -> None:
+    stages = Counter(one["stage"] for one in series)
+    click.echo(f"series         {', '.join(f'{count} {stage}' for stage, count in stages.items())}\n")
+    echo_table(
+        ("series", "stage", "seen", "needed", "false alarms"),
+        [
+            (
+                key_text(one["key"].items()),
+                one["stage"],
+                f"{one['seen']} {one['unit']}",
+                one["needed"],
+                f"1 per {one['promised_days']:.3g} days at most",
+            )
+            for one in series
+        ],
+    )
