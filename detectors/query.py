@@ -75,7 +75,8 @@ class Histogram:
     """How many values of a numeric ``field`` lie between each two neighbours of ``edges`` (ascending, at most 256).
 
     The value is a `detectors.frame.Bins`: bin i holds edges[i - 1] <= v < edges[i], bin 0 what is below the first
-    edge, bin len(edges) what is at or above the last. Histograms of the same edges add up over buckets and keys.
+    edge, bin len(edges) what is at or above the last, all compared as doubles. Histograms of the same edges add up
+    over buckets and keys. The field must hold a single number.
     """
 
     name: str
@@ -85,9 +86,10 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The ``top`` most frequent values of ``field`` (at most 1,000), ties in the order of the values' UTF-8 bytes.
+    """The ``top`` most frequent values of a text ``field`` (at most 1,000), ties in the order of their UTF-8 bytes.
 
-    The value is a `detectors.frame.Counts`. A list field counts an event under each of its distinct elements.
+    The value is a `detectors.frame.Counts`, exact on every store. A list field counts an event under each of its
+    distinct elements.
     """
 
     name: str

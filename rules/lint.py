@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from detectors.condition import Condition, all_of
 from detectors.duration import format_duration
-from detectors.query import AnyMeasure, Measure, Runs, Statistic
-from recognizer.mapping import NUMERIC
+from detectors.query import AnyMeasure, Histogram, Measure, Runs, Statistic, Tally, Unmatched
+from recognizer.mapping import NUMERIC, Kind
 from recognizer.paths import visible
 from rules.assemble import PlacedRule, place_of
 from rules.contradiction import never_true
@@ -94,10 +94,12 @@ def _measure_conditions(measure: AnyMeasure) -> tuple[Condition, ...]:
     match measure:
         case Measure():
             return (measure.where,)
-        case Runs():
+        case Unmatched():
+            return (measure.start, measure.end)
+        case Runs() | Histogram() | Tally():
             return ()
         case _:
-            return (measure.start, measure.end)
+            assert_never(measure)
 
 
 _ANY_FIELD = frozenset({Statistic.COUNT, Statistic.CARDINALITY})
@@ -105,15 +107,27 @@ _ANY_FIELD = frozenset({Statistic.COUNT, Statistic.CARDINALITY})
 
 def _check_measures(report: Report, one: PlacedRule, entry: Mapping[str, Any]) -> None:
     for measure in one.rule.detector.query().measures:
-        if not isinstance(measure, Measure) or measure.statistic in _ANY_FIELD or measure.field is None:
-            continue
-        if FIELDS[measure.field].kind not in NUMERIC:
-            report.add(
-                ProblemCode.WRONG_VALUE,
-                f"{measure.field} holds {FIELDS[measure.field].kind}: the measure needs numbers",
-                place_of(measure.field, entry, one.path),
-                hint="count it, take its cardinality, or name a number such as duration_ms",
-            )
+        unfit = _unfit(measure)
+        if unfit is not None:
+            field, needs, hint = unfit
+            holds = f"a list of {FIELDS[field].kind}" if FIELDS[field].is_list else FIELDS[field].kind
+            message = f"{field} holds {holds}: the measure needs {needs}"
+            report.add(ProblemCode.WRONG_VALUE, message, place_of(field, entry, one.path), hint=hint)
+
+
+def _unfit(measure: AnyMeasure) -> tuple[str, str, str] | None:
+    """The field that holds what the measure can't use, what it needs, and what to do."""
+    match measure:
+        case Measure(statistic=statistic, field=str(field)) if statistic not in _ANY_FIELD:
+            if FIELDS[field].kind not in NUMERIC:
+                return field, "numbers", "count it, take its cardinality, or name a number such as duration_ms"
+        case Histogram(field=field):
+            if FIELDS[field].is_list or FIELDS[field].kind not in NUMERIC:
+                return field, "single numbers", "name a number such as duration_ms"
+        case Tally(field=field):
+            if FIELDS[field].kind is not Kind.TEXT:
+                return field, "texts", "name a text such as top1_label"
+    return None
 
 
 def _check_timers(report: Report, raw: Mapping[str, Any], one: PlacedRule, entry: Mapping[str, Any]) -> None:

@@ -19,6 +19,8 @@ The checks state what the protocol leaves open:
 - Keys are texts as `daemon.store.contract.key_text` writes them; series are sorted by key, a missing value first.
 - A bucket exists when an event matches the query's ``where``; a measure's own ``where`` only narrows the measure.
 - ``top`` ranks by the first measure over the whole interval, equals by key, keys without a number last.
+- A `Histogram` compares values and edges as doubles, its field holds single numbers; a `Tally` is exact on any number
+  of shards, its field holds texts.
 - ``Runs`` and ``Unmatched`` need a field with a single value. The end of an `Unmatched` counts from one bucket before
   the start of the start's bucket to before the interval's end plus settle_ms, whatever the query's ``where``. With
   ``bucket_ms=0`` the bucket is the interval.
@@ -27,7 +29,7 @@ The checks state what the protocol leaves open:
 
 from collections.abc import Iterable
 
-from daemon.store.conformance import appending, conditions, measures, samples, series
+from daemon.store.conformance import appending, conditions, distributions, measures, samples, series
 from daemon.store.conformance.agreement import check_agreement
 from daemon.store.conformance.measures import expect_close, percentile_bounds
 from daemon.store.conformance.support import ConformanceError, MakeStore, StoreCheck
@@ -45,7 +47,7 @@ __all__ = [
 
 CHECKS: tuple[StoreCheck, ...] = tuple(
     StoreCheck(check.__name__, check)
-    for room in (appending, conditions, measures, series, samples)
+    for room in (appending, conditions, measures, distributions, series, samples)
     for check in room.CHECKS
 )
 

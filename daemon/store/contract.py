@@ -5,15 +5,17 @@ series with `key_order`, so that the stores agree where the protocol leaves room
 """
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, assert_never
 
 from daemon.errors import StoreError
 from daemon.store.base import Ask, Sample
 from detectors.condition import fields_of
-from detectors.frame import Interval, Key
-from detectors.query import AnyMeasure, Measure, Query, Runs, Statistic, Unmatched
+from detectors.frame import Counts, Interval, Key
+from detectors.query import AnyMeasure, Histogram, Measure, Query, Runs, Statistic, Tally, Unmatched
 from recognizer.events import Malformed, MalformedReason
 from recognizer.mapping import NUMERIC, Kind, columns
 
@@ -27,9 +29,12 @@ __all__ = [
     "key_order",
     "key_text",
     "refused",
+    "tallied",
 ]
 
 MAX_SAMPLES = 10_000
+MAX_EDGES = 256
+MAX_TALLIED = 1_000
 
 _WITHOUT_FIELD = frozenset({Statistic.COUNT})
 _OF_ANY_FIELD = frozenset({Statistic.COUNT, Statistic.CARDINALITY})
@@ -52,6 +57,12 @@ def key_text(value: Any) -> str:
 def key_order(key: Key) -> tuple[tuple[bool, str], ...]:
     """Sorts series: by the values in order of group_by, by code point, a missing value first."""
     return tuple((value is not None, value or "") for _, value in key)
+
+
+def tallied(counts: Mapping[str, int], top: int) -> Counts:
+    """The most frequent of all values of a `Tally`, equals by code point, which is the order of their UTF-8 bytes."""
+    ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return Counts(tuple(ranked[:top]), sum(count for _, count in ranked[top:]))
 
 
 def refused(line: bytes, detail: str) -> Malformed:
@@ -125,6 +136,10 @@ def _check_measure(measure: AnyMeasure) -> None:
         case Unmatched(_, field, start, end):
             _check_single(field, "unmatched")
             _check_fields(fields_of(start) | fields_of(end), "in a condition")
+        case Histogram():
+            _check_histogram(measure)
+        case Tally():
+            _check_tally(measure)
         case _:
             assert_never(measure)
 
@@ -144,6 +159,35 @@ def _check_plain(measure: Measure) -> None:
         )
     if statistic is Statistic.PERCENTILE and not (measure.percent is not None and 0 <= measure.percent <= 100):
         raise StoreError(f"measure {measure.name!r}: no percentile {measure.percent}", hint="0 to 100, for example 95")
+
+
+def _check_histogram(measure: Histogram) -> None:
+    _check_single(measure.field, "a histogram")
+    kind = columns()[measure.field].kind
+    if kind not in NUMERIC:
+        raise StoreError(
+            f"measure {measure.name!r}: a histogram needs numbers, {measure.field} holds {kind}",
+            hint="a tally counts texts",
+        )
+    edges = measure.edges
+    if not 1 <= len(edges) <= MAX_EDGES or not all(map(math.isfinite, edges)):
+        raise StoreError(
+            f"measure {measure.name!r}: a histogram with {len(edges)} edges is impossible",
+            hint=f"1 to {MAX_EDGES} finite numbers",
+        )
+    if not all(low < high for low, high in pairwise(edges)):
+        raise StoreError(f"measure {measure.name!r}: the edges of a histogram must rise", hint="sort them, each once")
+
+
+def _check_tally(measure: Tally) -> None:
+    _check_fields({measure.field}, "in a tally")
+    if columns()[measure.field].kind is not Kind.TEXT:
+        raise StoreError(
+            f"measure {measure.name!r}: a tally needs texts, {measure.field} holds {columns()[measure.field].kind}",
+            hint="a histogram counts numbers; group_by works on any field",
+        )
+    if not 1 <= measure.top <= MAX_TALLIED:
+        raise StoreError(f"measure {measure.name!r}: a tally of {measure.top} values", hint=f"1 to {MAX_TALLIED:,}")
 
 
 def _check_single(field: str, what: str) -> None:

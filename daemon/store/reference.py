@@ -6,15 +6,16 @@ kept in Python objects: use it for what fits in memory.
 
 import bisect
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, product
 from typing import Any, assert_never
 
 from daemon.store.base import Appended, Ask, Batch, Checkpoint, Sample, StoreHealth
-from daemon.store.contract import check_ask, check_sample, key_order, key_text
+from daemon.store.contract import check_ask, check_sample, key_order, key_text, tallied
 from detectors.condition import Condition, matches
-from detectors.frame import Frame, Interval, Key, Run, RunSummary, Series, Value
-from detectors.query import AnyMeasure, Measure, Query, Runs, Statistic, Unmatched
+from detectors.frame import Bins, Frame, Interval, Key, Run, RunSummary, Series, Value
+from detectors.query import AnyMeasure, Histogram, Measure, Query, Runs, Statistic, Tally, Unmatched
 from recognizer.events import Event, fields
 
 Row = Mapping[str, Any]
@@ -191,6 +192,11 @@ def _series(
             case Unmatched():
                 latest = bucket - bucket_length_ms(ask)
                 return float(len(_unmatched(measure, rows, last_ends[measure.name], latest)))
+            case Histogram():
+                return _histogram(measure, rows)
+            case Tally():
+                counts = Counter(each for row in rows for each in set(elements(row.get(measure.field))))
+                return tallied(counts, measure.top)
             case _:
                 assert_never(measure)
 
@@ -235,6 +241,12 @@ def _runs(measure: Runs, rows: Sequence[Row]) -> RunSummary:
         runs.append(None if value is None else Run(key_text(value), len(times), times[0], times[-1]))
     inner = tuple(run for run in runs[1:-1] if run is not None and run.length >= measure.at_least)
     return RunSummary(runs[0], runs[-1], inner, whole=len(runs) == 1 and runs[0] is not None)
+
+
+def _histogram(measure: Histogram, rows: Sequence[Row]) -> Bins:
+    values = [float(row[measure.field]) for row in rows if measure.field in row]
+    counts = Counter(bisect.bisect_right(measure.edges, value) for value in values)
+    return Bins(tuple(sorted(counts.items())))
 
 
 def _unmatched(measure: Unmatched, rows: Sequence[Row], last_ends: Mapping[Any, int], earliest_ms: int) -> set[Any]:

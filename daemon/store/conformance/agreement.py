@@ -33,7 +33,7 @@ def _check_value(measure: AnyMeasure, rows: Sequence[Row], expected: Value, actu
             low, high = percentile_bounds(_numbers(measure, rows), measure.percent or 0.0)
             within = isinstance(actual, (int, float)) and low <= actual <= high
             expect_true(within, f"{actual!r} within {low} … {high}: {what}")
-        case Measure(statistic=statistic) if statistic in _ADDED_UP and not isinstance(expected, RunSummary):
+        case Measure(statistic=statistic) if statistic in _ADDED_UP and isinstance(expected, float):
             numbers = _numbers(measure, rows)
             power = 2 if statistic is Statistic.SUM_OF_SQUARES else 1
             expect_close(actual, expected, what, scale=sum(abs(number) ** power for number in numbers))

@@ -4,17 +4,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeAlias, assert_never
 
 from daemon.store.base import Ask, Sample
 from daemon.store.duckdb.condition import Sql, condition, exists, joined
 from daemon.store.duckdb.schema import EXTRA, quoted
 from detectors.condition import Always, fields_of
 from detectors.frame import Interval
-from detectors.query import Measure, Runs, Statistic, Unmatched
+from detectors.query import Histogram, Measure, Runs, Statistic, Tally, Unmatched
 from recognizer.mapping import Column, Kind, columns
 
 BUCKET = '"#bucket"'
 """Columns that a query computes carry a ``#``: no field of the contract does."""
+
+
+Apart: TypeAlias = Runs | Unmatched | Histogram | Tally
+"""The measures that take a statement of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +27,10 @@ class Compiled:
     """An ask as SQL: ``cells`` has a row for each key and bucket with the plain measures, the others by measure."""
 
     cells: Sql
-    sequences: tuple[tuple[Runs | Unmatched, Sql], ...]
+    apart: tuple[tuple[Apart, Sql], ...]
 
     def statements(self) -> list[Sql]:
-        return [self.cells, *(sql for _, sql in self.sequences)]
+        return [self.cells, *(sql for _, sql in self.apart)]
 
 
 def plain_measures(ask: Ask) -> list[Measure]:
@@ -35,13 +40,8 @@ def plain_measures(ask: Ask) -> list[Measure]:
 
 def compile_ask(ask: Ask) -> Compiled:
     """An ask, checked before by `check_ask`, as SQL."""
-    sequences: list[tuple[Runs | Unmatched, Sql]] = []
-    for measure in ask.query.measures:
-        if isinstance(measure, Runs):
-            sequences.append((measure, _runs(ask, measure)))
-        elif isinstance(measure, Unmatched):
-            sequences.append((measure, _unmatched(ask, measure)))
-    return Compiled(_cells(ask), tuple(sequences))
+    apart = [measure for measure in ask.query.measures if not isinstance(measure, Measure)]
+    return Compiled(_cells(ask), tuple((measure, _statement(ask, measure)) for measure in apart))
 
 
 def compile_sample(sample: Sample) -> Sql:
@@ -56,6 +56,20 @@ def compile_sample(sample: Sample) -> Sql:
         + condition(sample.where)
         + Sql(f"\nORDER BY timestamp {order}, event_id {order}\nLIMIT ?", (sample.limit,))
     )
+
+
+def _statement(ask: Ask, measure: Apart) -> Sql:
+    match measure:
+        case Runs():
+            return _runs(ask, measure)
+        case Unmatched():
+            return _unmatched(ask, measure)
+        case Histogram():
+            return _histogram(ask, measure)
+        case Tally():
+            return _tally(ask, measure)
+        case _:
+            assert_never(measure)
 
 
 def _within(interval: Interval) -> Sql:
@@ -218,3 +232,41 @@ def _unmatched(ask: Ask, measure: Unmatched) -> Sql:
         + Sql(f'\n  GROUP BY {name}\n)\nSELECT {cell}, count(*)\nFROM started LEFT JOIN ended USING ("#id")\n')
         + Sql(f'WHERE "#last" IS NULL OR "#last" < {BUCKET} - ?\nGROUP BY {cell}', (before_ms,))
     )
+
+
+def _histogram(ask: Ask, measure: Histogram) -> Sql:
+    """Rows of (bucket, keys…, bin, how many). Each value meets the last edge at or below it."""
+    cell, value = _cell_columns(ask), quoted(measure.field)
+    edges = """,
+edges AS (
+  SELECT unnest(CAST(? AS DOUBLE[])) AS "#edge", unnest(range(1, CAST(? AS BIGINT))) AS "#bin"
+)
+"""
+    counted = f"""SELECT {cell}, coalesce("#bin", 0) AS "#place", count(*)
+FROM (SELECT {cell}, CAST({value} AS DOUBLE) AS "#value" FROM base WHERE {value} IS NOT NULL)
+ASOF LEFT JOIN edges ON "#value" >= "#edge"
+GROUP BY {cell}, "#place"
+"""
+    return _base(ask, {measure.field}) + Sql(edges, (list(measure.edges), len(measure.edges) + 1)) + counted
+
+
+def _tally(ask: Ask, measure: Tally) -> Sql:
+    """Rows of (bucket, keys…, value, how many), NULL for all values beyond the most frequent ones."""
+    cell, value = _cell_columns(ask), quoted(measure.field)
+    each = f"unnest(list_distinct({value}))" if columns()[measure.field].is_list else value
+    text = f""",
+counted AS (
+  SELECT {cell}, "#value", count(*) AS "#count"
+  FROM (SELECT {cell}, {each} AS "#value" FROM base)
+  WHERE "#value" IS NOT NULL
+  GROUP BY {cell}, "#value"
+),
+ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY {cell} ORDER BY "#count" DESC, "#value") <= ? AS "#shown" FROM counted
+)
+SELECT {cell}, CASE WHEN "#shown" THEN "#value" END AS "#name", sum("#count") AS "#sum"
+FROM ranked
+GROUP BY {cell}, "#name"
+ORDER BY {cell}, "#sum" DESC, "#name"
+"""
+    return _base(ask, {measure.field}) + Sql(text, (measure.top,))

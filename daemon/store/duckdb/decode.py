@@ -1,15 +1,15 @@
 """Rows to frames and events."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import msgspec
 
 from daemon.store.base import Ask
 from daemon.store.contract import key_order, key_text
-from daemon.store.duckdb.compile import plain_measures
-from detectors.frame import Frame, Key, Run, RunSummary, Series, Value
-from detectors.query import AnyMeasure, Runs
+from daemon.store.duckdb.compile import Apart, plain_measures
+from detectors.frame import Bins, Counts, Frame, Key, Run, RunSummary, Series, Value
+from detectors.query import AnyMeasure, Histogram, Measure, Runs, Tally, Unmatched
 from recognizer.events import Event
 from recognizer.mapping import columns
 
@@ -20,8 +20,8 @@ Cells: TypeAlias = Mapping[tuple[Key, int], Value]
 _NO_RUNS = RunSummary(None, None)
 
 
-def frame(ask: Ask, rows: Sequence[Row], sequences: Mapping[str, Sequence[Row]]) -> Frame:
-    """The answer to an ask from its rows; ``sequences`` are the rows of its runs and unmatched, by measure name."""
+def frame(ask: Ask, rows: Sequence[Row], apart: Mapping[str, Sequence[Row]]) -> Frame:
+    """The answer to an ask from its rows; ``apart`` are the rows of the measures with a statement of their own."""
     width = 1 + len(ask.query.group_by)
     cells = [(cell(ask, row), row) for row in rows]
     found: dict[str, Cells] = {
@@ -29,8 +29,8 @@ def frame(ask: Ask, rows: Sequence[Row], sequences: Mapping[str, Sequence[Row]])
         for index, measure in enumerate(plain_measures(ask), start=width)
     }
     for measure in ask.query.measures:
-        if measure.name in sequences:
-            found[measure.name] = _sequence(ask, measure, sequences[measure.name])
+        if not isinstance(measure, Measure):
+            found[measure.name] = _found(ask, measure, apart[measure.name])
     series: dict[Key, list[int]] = {}
     for (key, bucket), _ in cells:
         series.setdefault(key, []).append(bucket)
@@ -71,17 +71,41 @@ def _series(ask: Ask, key: Key, buckets: Sequence[int], found: Mapping[str, Cell
 
 
 def _absent(measure: AnyMeasure) -> Value:
-    """A bucket that runs and unmatched do not mention has none."""
-    return _NO_RUNS if isinstance(measure, Runs) else 0.0
+    """A bucket that a statement does not mention has none of what it counts."""
+    match measure:
+        case Runs():
+            return _NO_RUNS
+        case Histogram():
+            return Bins()
+        case Tally():
+            return Counts()
+        case Unmatched() | Measure():
+            return 0.0
+        case _:
+            assert_never(measure)
 
 
-def _sequence(ask: Ask, measure: AnyMeasure, rows: Sequence[Row]) -> Cells:
-    if not isinstance(measure, Runs):
-        return {cell(ask, row): float(row[-1]) for row in rows}
+def _found(ask: Ask, measure: Apart, rows: Sequence[Row]) -> Cells:
     grouped: dict[tuple[Key, int], list[Row]] = {}
     for row in rows:
         grouped.setdefault(cell(ask, row), []).append(row[1 + len(ask.query.group_by) :])
-    return {at: _summary(runs) for at, runs in grouped.items()}
+    return {at: _value(measure, part) for at, part in grouped.items()}
+
+
+def _value(measure: Apart, rows: Sequence[Row]) -> Value:
+    """One cell's value from its rows, in their order; there is at least one."""
+    match measure:
+        case Runs():
+            return _summary(rows)
+        case Unmatched():
+            return float(rows[0][0])
+        case Histogram():
+            return Bins(tuple(sorted((int(place), int(count)) for place, count in rows)))
+        case Tally():
+            named = tuple((name, int(count)) for name, count in rows if name is not None)
+            return Counts(named, sum(int(count) for name, count in rows if name is None))
+        case _:
+            assert_never(measure)
 
 
 def _summary(rows: Sequence[Row]) -> RunSummary:

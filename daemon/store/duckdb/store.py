@@ -162,7 +162,7 @@ def _connected(path: Path | None, parameters: DuckDBParameters) -> duckdb.DuckDB
 def _answer(cursor: duckdb.DuckDBPyConnection, ask: Ask) -> Frame:
     compiled = compile_ask(ask)
     rows = _rows(cursor, compiled.cells)
-    return decode.frame(ask, rows, {measure.name: _rows(cursor, sql) for measure, sql in compiled.sequences})
+    return decode.frame(ask, rows, {measure.name: _rows(cursor, sql) for measure, sql in compiled.apart})
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, sql: Sql) -> list[tuple[Any, ...]]:

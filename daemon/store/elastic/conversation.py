@@ -18,8 +18,8 @@ from daemon.store.elastic.filters import Clause, one_of
 from daemon.store.elastic.replies import Reply
 from daemon.store.elastic.runs import from_outcomes, from_spans
 from daemon.store.elastic.searches import Search, bucket_length_ms
-from detectors.frame import Frame, Interval, Key, Value
-from detectors.query import Measure, Runs, Statistic, Unmatched
+from detectors.frame import Counts, Frame, Interval, Key, Value
+from detectors.query import Histogram, Measure, Runs, Statistic, Tally, Unmatched
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +106,10 @@ def _answer(ask: Ask, kept: frozenset[Key] | None, restriction: tuple[Clause, ..
             found: dict[Cell, Value] = {cell: lost.get(cell, 0.0) for cell in rows}
         elif isinstance(measure, Runs):
             found, all_read = yield from _runs(ask, measure, position, rows)
+        elif isinstance(measure, Tally):
+            found, all_read = yield from _tallies(ask, measure, position, rows)
+        elif isinstance(measure, Histogram):
+            found = {cell: decode.bins(row, position) for cell, row in rows.items()}
         else:
             found = {cell: decode.measured(measure, row, position) for cell, row in rows.items()}
         complete = complete and all_read
@@ -152,14 +156,31 @@ def _runs(ask: Ask, measure: Runs, position: int, rows: dict[Cell, Row]) -> Step
     open_cells = {cell: row for cell, row in rows.items() if cell not in found}
     if not open_cells:
         return found, True
-    raw = {tuple(key.items()): key for cell, row in open_cells.items() for key in [_raw_key(ask, cell, row)]}
-    keys = [searches.key_clause(key) for key in raw.values()] if ask.query.group_by and len(raw) <= _KEYS_NAMED else []
-    search = searches.outcomes(ask, measure.field, _reach(ask, open_cells), keys)
+    search = searches.outcomes(ask, measure.field, _reach(ask, open_cells), _clauses(ask, open_cells))
     replies = yield from _pages([search], most=MAX_OUTCOME_PAGES)
     read = decode.outcomes(replies[0].hits, ask, measure.field)
     for cell in open_cells:
         found[cell] = from_outcomes(read.get(cell, [(None, cell[1])]), measure.at_least)
     return found, replies[0].complete
+
+
+def _tallies(ask: Ask, measure: Tally, position: int, rows: dict[Cell, Row]) -> Steps[tuple[dict[Cell, Value], bool]]:
+    """The tallies of all cells, and whether everything could be read. One shard tells the whole; where several left
+    values out, all values are counted."""
+    found: dict[Cell, Value] = {cell: decode.counts(row, position) for cell, row in rows.items()}
+    open_cells = {cell: rows[cell] for cell, value in found.items() if value is None}
+    if not open_cells:
+        return found, True
+    search = searches.values(ask, measure.field, _reach(ask, open_cells), _clauses(ask, open_cells))
+    replies = yield from _pages([search])
+    read = decode.tallies(replies[0], ask, measure)
+    return found | {cell: read.get(cell, Counts()) for cell in open_cells}, replies[0].complete
+
+
+def _clauses(ask: Ask, cells: dict[Cell, Row]) -> list[Clause]:
+    """The keys of the cells, by name where these are few; none: all keys."""
+    raw = {tuple(key.items()): key for cell, row in cells.items() for key in [_raw_key(ask, cell, row)]}
+    return [searches.key_clause(key) for key in raw.values()] if ask.query.group_by and len(raw) <= _KEYS_NAMED else []
 
 
 def _reach(ask: Ask, cells: dict[Cell, Row]) -> Interval:
@@ -201,9 +222,9 @@ def _first(ask: Ask) -> Measure:
 def _listable(ask: Ask) -> str | None:
     """The one text field whose largest values the cluster can pick itself."""
     names = ask.query.group_by
-    if len(names) == 1 and columns()[names[0]].kind is Kind.TEXT and _first(ask).statistic is Statistic.COUNT:
-        return names[0]
-    return None
+    fits = ask.query.top is not None and searches.fits_one_answer(ask.query.measures, ask.query.top + 1)
+    plain = len(names) == 1 and columns()[names[0]].kind is Kind.TEXT and _first(ask).statistic is Statistic.COUNT
+    return names[0] if plain and fits else None
 
 
 def _ranking(ask: Ask, top: int, measures: Sequence[Any]) -> Search:

@@ -5,13 +5,14 @@ from itertools import groupby, product
 from typing import Any, TypeAlias
 
 from daemon.store.base import Ask
-from daemon.store.contract import Kind, columns, key_order, key_text
+from daemon.store.contract import Kind, columns, key_order, key_text, tallied
+from daemon.store.elastic.aggregations import OUTCOMES_LISTED
 from daemon.store.elastic.replies import Hit, Reply
 from daemon.store.elastic.runs import Span
-from daemon.store.elastic.searches import LOST_LISTED, OUTCOMES_LISTED, STARTS_LISTED, bucket_length_ms
+from daemon.store.elastic.searches import LOST_LISTED, STARTS_LISTED, bucket_length_ms
 from detectors.condition import Always
-from detectors.frame import Frame, Key, Series, Value
-from detectors.query import Measure, Statistic
+from detectors.frame import Bins, Counts, Frame, Key, Series, Value
+from detectors.query import Measure, Statistic, Tally
 
 Row: TypeAlias = Mapping[str, Any]
 Cell: TypeAlias = tuple[Key, int]
@@ -69,6 +70,31 @@ def measured(measure: Measure, row: Row, position: int) -> float | None:
         case _:
             value = found.get("value")
     return None if value is None else float(value)
+
+
+def bins(row: Row, position: int) -> Bins:
+    """A histogram's bins that hold something."""
+    places = row.get(str(position), {}).get("buckets", {})
+    return Bins(
+        tuple(sorted((int(place), found["doc_count"]) for place, found in places.items() if found["doc_count"]))
+    )
+
+
+def counts(row: Row, position: int) -> Counts | None:
+    """A tally; None when shards left out values that might belong into it."""
+    found = row.get(str(position), {})
+    if found.get("doc_count_error_upper_bound"):
+        return None
+    listed = tuple((bucket["key"], bucket["doc_count"]) for bucket in found.get("buckets", ()))
+    return Counts(listed, found.get("sum_other_doc_count", 0))
+
+
+def tallies(reply: Reply, ask: Ask, measure: Tally) -> dict[Cell, Counts]:
+    """The tallies of `searches.values`, exact."""
+    found: dict[Cell, dict[str, int]] = {}
+    for row in reply.rows:
+        found.setdefault(cell(row, ask), {})[row["key"]["value"]] = row["doc_count"]
+    return {where: tallied(of_cell, measure.top) for where, of_cell in found.items()}
 
 
 def spans(field: str, row: Row, position: int) -> list[Span] | None:

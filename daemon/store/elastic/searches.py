@@ -12,15 +12,13 @@ import orjson
 
 from daemon.errors import StoreError
 from daemon.store.base import Ask, Sample
-from daemon.store.contract import Kind, columns
+from daemon.store.elastic.aggregations import as_map, inner_buckets, measured_by
 from daemon.store.elastic.filters import TIME_FIELD, Clause, clause, none_of, one_of, within
-from detectors.condition import Always, Exists, all_of
+from detectors.condition import Exists, all_of
 from detectors.frame import Interval
-from detectors.query import AnyMeasure, Measure, Runs, Statistic, Unmatched
+from detectors.query import AnyMeasure, Measure, Statistic, Unmatched
 
 DAY_MS = 86_400_000
-OUTCOMES_LISTED = 20
-"""Different outcomes summed up for one bucket of a `Runs` measure; a bucket with more is read event by event."""
 LOST_LISTED = 10
 """Values without an end that are listed for one bucket of an `Unmatched` measure; more are read value by value."""
 STARTS_LISTED = 100
@@ -35,18 +33,6 @@ _PAGE_OF_CARDINALITIES = 1_000
 """Each counter of distinct values may take 48 KiB of the cluster's memory."""
 _NAMED_DAYS = 40
 _LOST_BUCKETS = 20
-_DISTINCT_EXACT_TO = 3_000
-_COMPRESSION = 300
-"""t-digest: up to twenty times this number of values are kept; its errors stay far below one percent of the ranks."""
-
-_METRICS: Mapping[Statistic, str] = {
-    Statistic.AVG: "avg",
-    Statistic.MIN: "min",
-    Statistic.MAX: "max",
-    Statistic.SUM: "stats",
-    Statistic.SUM_OF_SQUARES: "extended_stats",
-}
-
 FILTER_PATH = ",".join(
     (
         "responses.status",
@@ -62,8 +48,8 @@ FILTER_PATH = ",".join(
         "responses.hits.hits.sort",
         "responses.hits.hits.fields",
         "responses.aggregations",
-        "-responses.aggregations.**.doc_count_error_upper_bound",
-        "-responses.aggregations.**.sum_other_doc_count",
+        "-responses.aggregations.**.from",
+        "-responses.aggregations.**.to",
         "-responses.aggregations.**.hits.total",
         "-responses.aggregations.**.max_score",
         "-responses.aggregations.**._*",
@@ -160,7 +146,7 @@ def table(ask: Ask, measures: Sequence[AnyMeasure], *extra: Clause, bucket_ms: i
     A question without keys and buckets is one row: then the measures stand at the top.
     """
     query = within(ask.interval, clause(ask.query.where), *extra)
-    aggs = _measures(measures)
+    aggs = measured_by(measures)
     sources = _sources(ask.query.group_by, bucket_ms)
     if not sources:
         whole = {"filter": {"match_all": {}}, **({"aggs": aggs} if aggs else {})}
@@ -170,7 +156,7 @@ def table(ask: Ask, measures: Sequence[AnyMeasure], *extra: Clause, bucket_ms: i
 
 def largest(ask: Ask, field: str, measures: Sequence[AnyMeasure], size: int) -> Search:
     """The ``size`` values of a text field with the largest first measure, a count, and the events without a value."""
-    aggs = _measures(measures)
+    aggs = measured_by(measures)
     plain = not isinstance(aggs.get("0"), dict)
     order = [{"_count" if plain else "0": "desc"}, {"_key": "asc"}]
     terms = {"field": field, "size": size, "order": order}
@@ -203,7 +189,7 @@ def lost(ask: Ask, measure: Unmatched, bucket_ms: int, *extra: Clause) -> Search
         "size": LOST_LISTED,
         "order": [{"ends": "asc"}, {"_key": "asc"}],
         "collect_mode": "breadth_first",
-        **_as_map(measure.field),
+        **as_map(measure.field),
     }
     query = within(reach, one_of([within(_overlap(bucket, ask.interval), start, *extra), end]))
     return Search(reach, _body(query, {"values": {"terms": terms, "aggs": aggs}}))
@@ -232,6 +218,14 @@ def ends(ask: Ask, measure: Unmatched) -> Search:
     last = {"last": {"max": {"field": TIME_FIELD}}}
     query = within(reach, clause(all_of(measure.end, Exists(measure.field))))
     return Search(reach, _body(query, {"rows": _composite(sources, last, _PAGE)}), "keys")
+
+
+def values(ask: Ask, field: str, reach: Interval, keys: Sequence[Clause]) -> Search:
+    """One row per key, bucket and value of a field, for some keys. No keys: all."""
+    chosen = [one_of(list(keys))] if keys else []
+    query = within(reach, clause(all_of(ask.query.where, Exists(field))), *chosen)
+    sources = [*_sources(ask.query.group_by, ask.query.bucket_ms), {"value": {"terms": {"field": field}}}]
+    return Search(reach, _body(query, {"rows": _composite(sources, {}, _PAGE)}), "keys")
 
 
 def outcomes(ask: Ask, field: str, reach: Interval, keys: Sequence[Clause]) -> Search:
@@ -282,11 +276,6 @@ def _docvalues(fields: Iterable[str]) -> list[dict[str, str]]:
     ]
 
 
-def _as_map(field: str) -> dict[str, str]:
-    """A minute holds few of a day's texts: no table of all of them is built for it."""
-    return {"execution_hint": "map"} if columns()[field].kind is Kind.TEXT else {}
-
-
 def _by_time(order: str) -> list[dict[str, Any]]:
     return [
         {TIME_FIELD: {"order": order, "unmapped_type": "date"}},
@@ -313,58 +302,12 @@ def _sources(group_by: tuple[str, ...], bucket_ms: int) -> list[dict[str, Any]]:
     return sources
 
 
+def fits_one_answer(measures: Sequence[AnyMeasure], keys: int) -> bool:
+    """Whether Elasticsearch gives that many keys with the measures in one answer."""
+    return keys * (1 + sum(map(inner_buckets, measures))) <= _BUCKETS_PER_ANSWER
+
+
 def _page_size(measures: Sequence[AnyMeasure]) -> int:
-    listed = sum(isinstance(measure, Runs) for measure in measures) * OUTCOMES_LISTED
     distinct = any(isinstance(m, Measure) and m.statistic is Statistic.CARDINALITY for m in measures)
-    return min(_PAGE_OF_CARDINALITIES if distinct else _PAGE, _BUCKETS_PER_ANSWER // (1 + listed))
-
-
-def _measures(measures: Sequence[AnyMeasure]) -> dict[str, Any]:
-    """One aggregation per measure, named by its position; a plain count needs none."""
-    aggs: dict[str, Any] = {}
-    for index, measure in enumerate(measures):
-        if isinstance(measure, Runs):
-            aggs |= _runs(measure, index)
-        elif isinstance(measure, Measure):
-            aggregation = _measure(measure)
-            if aggregation is not None:
-                aggs[f"{index}"] = aggregation
-    return aggs
-
-
-def _measure(measure: Measure) -> dict[str, Any] | None:
-    if measure.statistic is Statistic.COUNT:
-        present = all_of(measure.where, Exists(measure.field)) if measure.field is not None else measure.where
-        return None if isinstance(present, Always) else {"filter": clause(present)}
-    metric = _metric(measure)
-    if isinstance(measure.where, Always):
-        return metric
-    return {"filter": clause(measure.where), "aggs": {"m": metric}}
-
-
-def _metric(measure: Measure) -> dict[str, Any]:
-    match measure.statistic:
-        case Statistic.PERCENTILE:
-            digest = {"compression": _COMPRESSION, "execution_hint": "high_accuracy"}
-            return {
-                "percentiles": {
-                    "field": measure.field,
-                    "percents": [measure.percent],
-                    "keyed": False,
-                    "tdigest": digest,
-                }
-            }
-        case Statistic.CARDINALITY:
-            return {"cardinality": {"field": measure.field, "precision_threshold": _DISTINCT_EXACT_TO}}
-        case statistic:
-            return {_METRICS[statistic]: {"field": measure.field}}
-
-
-def _runs(measure: Runs, position: int) -> dict[str, Any]:
-    """First and last time of each outcome and of the successes: enough wherever these do not interleave."""
-    span = {"a": {"min": {"field": TIME_FIELD}}, "z": {"max": {"field": TIME_FIELD}}}
-    terms = {"field": measure.field, "size": OUTCOMES_LISTED, **_as_map(measure.field)}
-    return {
-        f"{position}": {"terms": terms, "aggs": span},
-        f"{position}n": {"missing": {"field": measure.field}, "aggs": span},
-    }
+    fitting = _BUCKETS_PER_ANSWER // (1 + sum(map(inner_buckets, measures)))
+    return max(1, min(_PAGE_OF_CARDINALITIES if distinct else _PAGE, fitting))

@@ -24,7 +24,7 @@ from detectors.condition import (
     equals,
 )
 from detectors.frame import Interval
-from detectors.query import Measure, Query, Runs, Statistic, Unmatched
+from detectors.query import AnyMeasure, Histogram, Measure, Query, Runs, Statistic, Tally, Unmatched
 from recognizer.events import Event
 from recognizer.mapping import Kind
 
@@ -146,6 +146,9 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
 
 _numeric = [name for name in FIELDS if columns()[name].kind in NUMERIC]
 _single = [name for name in FIELDS if not columns()[name].is_list]
+_single_numeric = [name for name in _numeric if not columns()[name].is_list]
+_texts = [name for name in FIELDS if columns()[name].kind is Kind.TEXT]
+_edges = st.lists(st.sampled_from([*map(float, INTEGERS), *NUMBERS]), min_size=1, max_size=6, unique=True)
 _statistics = [Statistic.AVG, Statistic.MIN, Statistic.MAX, Statistic.SUM, Statistic.SUM_OF_SQUARES]
 
 
@@ -170,7 +173,7 @@ def _measures(draw: st.DrawFn, name: str) -> Measure:
 def queries(draw: st.DrawFn) -> Query:
     """Queries with every kind of measure. ``top`` only ranks by a plain count: others may tie by rounding alone."""
     first: Measure = Measure("m0", where=draw(st.just(Always()) | conditions))
-    measures: list[Measure | Runs | Unmatched] = [
+    measures: list[AnyMeasure] = [
         first,
         *(draw(_measures(f"m{i}")) for i in range(1, draw(st.integers(1, 4)))),
     ]
@@ -186,6 +189,10 @@ def queries(draw: st.DrawFn) -> Query:
         start, end = draw(st.sampled_from(starts)), draw(st.sampled_from(ends) | conditions)
         field = draw(st.sampled_from(["request_id", "request_id", *_single]))
         measures.append(Unmatched("unmatched", field, start, end))
+    if draw(st.booleans()):
+        measures.append(Histogram("histogram", draw(st.sampled_from(_single_numeric)), tuple(sorted(draw(_edges)))))
+    if draw(st.booleans()):
+        measures.append(Tally("tally", draw(st.sampled_from(_texts)), draw(st.integers(1, 4))))
     return Query(
         where=draw(st.just(Always()) | conditions),
         group_by=tuple(draw(st.lists(fields | st.sampled_from(sorted(FEW)), max_size=2, unique=True))),
