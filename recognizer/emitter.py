@@ -3,17 +3,19 @@
 Standard library only. `recognizer.emit` is the door for those who instrument a service.
 """
 
+import contextlib
 import itertools
 import os
 import socket
 import threading
+from collections.abc import Iterator, Sequence
 from time import time_ns
 from typing import Any, Final
 
 from recognizer.encode import as_text, encode
 from recognizer.limits import SCHEMA_VERSION
 from recognizer.paths import parent, visible
-from recognizer.sinks import Sink, say
+from recognizer.sinks import MemorySink, Sink, say
 
 _RUN_BYTES: Final = 8
 _MAX_HEADS: Final = 64
@@ -31,11 +33,24 @@ class _Unconfigured:
             say("events are lost: call recognizer.emit.configure(sink=…) first; sink=None switches them off")
         return False
 
+    def write_lines(self, lines: Sequence[bytes]) -> int:
+        return int(self.write(b"".join(lines)))
+
     def after_fork(self) -> None:
         """Nothing is held."""
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class _Held(threading.local):
+    """What keeps a thread's lines back until the end of its `Emitter.together` block, None outside of one.
+
+    ``told``: which of them tell of earlier losses (their index and the count).
+    """
+
+    sink: MemorySink | None = None
+    told: tuple[tuple[int, int], ...] = ()
 
 
 class Emitter:
@@ -61,6 +76,7 @@ class Emitter:
     def _renew(self) -> None:
         """A run id and a lock of this process alone: event_ids stay unique, and no lock is held by a lost thread."""
         self._lock = threading.RLock()
+        self._held = _Held()
         self._run = os.urandom(_RUN_BYTES).hex() + "-"
         self._next = itertools.count(1).__next__
         self._common: dict[str, Any] = {
@@ -90,8 +106,7 @@ class Emitter:
         dropped, fault = 0, None
         try:
             if self.dropped:
-                with self._lock:
-                    dropped, self.dropped = self.dropped, 0
+                dropped = self._take_losses()
             path = fields.get("file_path")
             if path is not None and "file_dir" not in fields:
                 if type(path) is str and (cut := path.rfind("/")) > 0:
@@ -108,7 +123,7 @@ class Emitter:
                 line = (self._heads.get(event_type) or self._head(event_type)) + encode(fields)[1:]
             else:
                 line = encode({**self._common, **fields, "event_type": event_type})
-            if self.sink.write(line):
+            if (self._held.sink or self.sink).write(line):
                 return
         except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
             fault = caught
@@ -116,6 +131,45 @@ class Emitter:
             self.lose(dropped + 1, fault)
         except RecursionError:
             self.dropped += dropped + 1  # the service's stack is full: no room even for taking a lock
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """The events of this thread in the block go out at its end, in one write: several cost less so.
+
+        Blocks may nest; the outermost counts. A process that dies in between loses them.
+        """
+        if self._held.sink is not None:
+            yield
+            return
+        self._held.sink = MemorySink()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Write what was held; a forked child holds nothing of its parent's."""
+        kept, told = self._held.sink, self._held.told
+        self._held.sink, self._held.told = None, ()
+        if kept is None or not kept.lines:
+            return
+        lines = kept.lines
+        taken, fault = 0, None
+        try:
+            if self.sink is not None:
+                taken = self.sink.write_lines(lines)
+        except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
+            fault = caught
+        if taken < len(lines):
+            self.lose(len(lines) - taken + sum(dropped for index, dropped in told if index >= taken), fault)
+
+    def _take_losses(self) -> int:
+        """What the event that is being made tells of losses."""
+        with self._lock:
+            dropped, self.dropped = self.dropped, 0
+        if self._held.sink is not None:
+            self._held.told = (*self._held.told, (len(self._held.sink.lines), dropped))
+        return dropped
 
     def _head(self, event_type: str) -> bytes:
         head = encode({**self._common, "event_type": event_type})[: -len(b"}\n")] + b","

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recognizer.decode import DEFAULT_LIMITS, PathInput, Picture, read
-from recognizer.emit import Recognition, recognition
+from recognizer.emit import Recognition, recognition, together
 from recognizer.fault import InputFault
 from recognizer.infer import Answer, Inference
 from recognizer.inspect import Limits
@@ -139,21 +139,17 @@ class Recognizer:
         ready = [one.prepared.tensor for one in batch if one.fault is None and one.prepared is not None]
         answers = iter(self._inference.answers(ready))
         inferred = _moment(started)
-        results = []
-        for one in batch:
-            self._tell_input(one)
-            if one.fault is not None:
-                _tell_fault(one, one.fault, one.ended or inferred)
-                results.append(self._result(one, fault=one.fault))
-                continue
-            answer = next(answers)
-            if isinstance(answer, Answer):
-                self._tell_answer(one, answer, inferred)
-                results.append(self._result(one, labels=answer.labels, scores=answer.scores))
-            else:
-                _tell_fault(one, answer, inferred)
-                results.append(self._result(one, fault=answer))
-        return results
+        with together():
+            return [self._told(one, next(answers) if one.fault is None else one.fault, inferred) for one in batch]
+
+    def _told(self, one: _Input, outcome: Answer | InputFault, inferred: _Moment) -> Result:
+        """The result of one picture, after its events."""
+        self._tell_input(one)
+        if isinstance(outcome, Answer):
+            self._tell_answer(one, outcome, inferred)
+            return self._result(one, labels=outcome.labels, scores=outcome.scores)
+        _tell_fault(one, outcome, one.ended if one.fault is not None and one.ended is not None else inferred)
+        return self._result(one, fault=outcome)
 
     def _tell_input(self, one: _Input) -> None:
         """How far the worker thread came with it."""

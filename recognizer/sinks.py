@@ -12,7 +12,8 @@ import os
 import sys
 import threading
 import time
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -27,6 +28,10 @@ class Sink(Protocol):
 
     def write(self, line: bytes) -> bool:
         """Take one line, which ends in a newline; False when it is lost. Never raises."""
+        ...
+
+    def write_lines(self, lines: Sequence[bytes]) -> int:
+        """Take several lines in as few writes as it can; how many, from the first on, were taken. Never raises."""
         ...
 
     def after_fork(self) -> None:
@@ -58,6 +63,10 @@ class MemorySink:
     def write(self, line: bytes) -> bool:
         self.lines.append(line)
         return True
+
+    def write_lines(self, lines: Sequence[bytes]) -> int:
+        self.lines.extend(lines)
+        return len(lines)
 
     def after_fork(self) -> None:
         """A list needs no lock."""
@@ -93,26 +102,27 @@ class _Descriptor:
                 with contextlib.suppress(OSError):  # closed under us: what had to happen has happened
                     os.close(fd)
 
-    def _put(self, line: bytes, now: float) -> bool:
-        """Write one line in one call; a torn one is closed off first, so that it spoils no other."""
-        data = b"\n" + line if self._torn else line
+    def _put(self, lines: bytes, now: float) -> int:
+        """Write in one call, and answer how many bytes were taken; a torn line is closed off first, so that it spoils
+        no other."""
+        data = b"\n" + lines if self._torn else lines
         try:
             written = os.write(self._fd, data)
         except OSError as fault:
             self._failed(fault, now)
-            return False
+            return 0
         if written < len(data):
-            self._short(written, now)
-            return False
+            self._short(data, written, now)
+            return max(0, written - (len(data) - len(lines)))
         self._torn = False
         if self._failures:
             self._failures = 0
             say(f"events are written again: {self._name}")
-        return True
+        return len(lines)
 
-    def _short(self, written: int, now: float) -> None:
-        # after a torn line a single byte is the newline that closes it off
-        self._torn = written != 1 if self._torn else written > 0
+    def _short(self, data: bytes, written: int, now: float) -> None:
+        if written:
+            self._torn = data[written - 1 : written] != b"\n"
         self._failed(OSError(errno.ENOSPC, "only a part of a line was taken: no space left"), now)
 
     def _failed(self, fault: OSError, now: float) -> None:
@@ -143,7 +153,11 @@ class StdoutSink(_Descriptor):
     def write(self, line: bytes) -> bool:
         now = time.monotonic()
         with self._lock:
-            return not self._resting(now) and self._fd >= 0 and self._put(line, now)
+            return not self._resting(now) and self._fd >= 0 and self._put(line, now) == len(line)
+
+    def write_lines(self, lines: Sequence[bytes]) -> int:
+        """One by one: a pipe promises to keep only short writes together."""
+        return sum(1 for _ in takewhile(self.write, lines))
 
 
 class FileSink(_Descriptor):
@@ -173,7 +187,7 @@ class FileSink(_Descriptor):
         now = time.monotonic()
         if now >= self._steady_until:
             with self._lock:
-                return self._write_looking(line, now)
+                return self._write_looking(line, now) == len(line)
         # The usual case takes no lock: an appending write is whole by itself, and the number of the descriptor stays
         # the same when the file behind it is changed.
         try:
@@ -184,7 +198,7 @@ class FileSink(_Descriptor):
             return False
         if written != len(line):
             with self._lock:
-                self._short(written, now)
+                self._short(line, written, now)
             return False
         self._size += written
         if self._size >= self._rotate_beyond:
@@ -192,22 +206,28 @@ class FileSink(_Descriptor):
                 self._rotate()
         return True
 
-    def _write_looking(self, line: bytes, now: float) -> bool:
-        """See to the file first: twice a second, and as long as something is wrong with it."""
+    def write_lines(self, lines: Sequence[bytes]) -> int:
+        data = b"".join(lines)
+        with self._lock:
+            taken = self._write_looking(data, time.monotonic())
+        return len(lines) if taken == len(data) else data.count(b"\n", 0, taken)
+
+    def _write_looking(self, lines: bytes, now: float) -> int:
+        """How many bytes were taken. Sees to the file first: twice a second, and as long as something is wrong."""
         if self._resting(now):
-            return False
+            return 0
         try:
             self._look()
         except OSError as fault:
             self._failed(fault, now)
-            return False
-        if not self._put(line, now):
-            return False
-        self._steady_until = now + _LOOK_SECONDS
-        self._size += len(line)
-        if self._size >= self._rotate_beyond:
-            self._rotate()
-        return True
+            return 0
+        taken = self._put(lines, now)
+        self._size += taken
+        if taken == len(lines):
+            self._steady_until = now + _LOOK_SECONDS
+            if self._size >= self._rotate_beyond:
+                self._rotate()
+        return taken
 
     def _look(self) -> None:
         """Open the file, unless the open one is still the one at its path."""

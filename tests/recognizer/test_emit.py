@@ -1,16 +1,17 @@
 """Instrumentation: every event is told, nothing reaches the service."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from recognizer.decode_lines import decode_batch
-from recognizer.emit import configure, log_event, recognition
+from recognizer.emit import configure, log_event, recognition, together
 from recognizer.sinks import MemorySink
 from tests.support.emission import emitting_to
 
@@ -33,8 +34,13 @@ class Refusing(MemorySink):
         super().__init__()
         self.full = False
 
+        self.room = 1_000_000
+
     def write(self, line: bytes) -> bool:
         return not self.full and super().write(line)
+
+    def write_lines(self, lines: Sequence[bytes]) -> int:
+        return super().write_lines(lines[: 0 if self.full else self.room])
 
 
 @pytest.fixture
@@ -106,6 +112,60 @@ def test_lost_and_told_events_add_up_over_threads():
         sink.full = False
         log_event("last")
     assert len(sink.lines) + sum(event["dropped_before"] for event in sink.events) == 8_001
+
+
+def test_events_told_together_are_held_to_the_end_of_the_outermost_block(sink):
+    with together():
+        log_event("a")
+        with together():
+            log_event("b")
+        assert sink.lines == []
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(log_event, "another thread's").result()
+    assert [event["event_type"] for event in sink.events] == ["another thread's", "a", "b"]
+
+
+def test_events_told_together_are_written_also_when_the_block_fails(sink):
+    def fail() -> None:
+        with together():
+            log_event("a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert [event["event_type"] for event in sink.events] == ["a"]
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3])
+def test_losses_of_a_block_are_counted_exactly(room):
+    """Two are lost before, the block's first event tells of them; of the block's three some find no room."""
+    with emitting_to(Refusing()) as sink:
+        sink.full = True
+        log_event("lost"), log_event("lost")
+        sink.full, sink.room = False, room
+        with together():
+            log_event("a"), log_event("b"), log_event("c")
+        sink.room = 1_000_000
+        log_event("last")
+    assert len(sink.lines) == room + 1
+    assert sum(event["dropped_before"] for event in sink.events) == 2 + 3 - room
+
+
+def test_a_child_forked_inside_of_a_block_writes_only_its_own_events(tmp_path):
+    code = (
+        "import os; from recognizer.emit import *; from recognizer.sinks import FileSink\n"
+        "configure(FileSink('events.jsonl'))\n"
+        "with together():\n"
+        "    log_event('parent')\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0: log_event('child')\n"
+        "if pid: os.waitpid(pid, 0)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )
+    written = (tmp_path / "events.jsonl").read_bytes().splitlines()
+    assert sorted(json.loads(line)["event_type"] for line in written) == ["child", "parent"]
 
 
 def test_before_configuration_events_are_lost_and_it_is_said_once():

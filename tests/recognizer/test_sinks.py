@@ -151,6 +151,21 @@ def test_a_full_disk_tears_no_line_but_one_and_recovers(tiny_disk, capfd):
     assert path.read_bytes() == line * taken + torn + (b"\n" if torn else b"") + line
 
 
+def test_a_full_disk_takes_the_first_of_several_lines_and_says_how_many(tiny_disk):
+    path = tiny_disk / "events.jsonl"
+    sink = FileSink(path, max_bytes=0)
+    lines = [b'{"text":"' + b"%06d" % n + b"x" * 3_000 + b'"}\n' for n in range(20_000)]
+    taken = sink.write_lines(lines)
+    whole = b"".join(lines[:taken])
+    left = path.read_bytes()[len(whole) :]
+    assert 0 < taken < len(lines)
+    assert path.read_bytes().startswith(whole)
+    assert lines[taken].startswith(left)
+    subprocess.run(["mount", "-o", "remount,size=64m", tiny_disk], check=True)
+    until(lambda: sink.write_lines(lines[-2:]) == 2)
+    assert path.read_bytes() == whole + left + (b"\n" if left else b"") + b"".join(lines[-2:])
+
+
 def test_a_torn_line_of_a_dead_writer_is_closed_off_first(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(LINE + b'{"torn":')
