@@ -8,10 +8,12 @@ from typing import ClassVar
 
 from daemon.alerts.lifecycle import retire
 from daemon.alerts.model import Cause, Transition
+from daemon.baseline import Mark
 from daemon.clock import Clock
 from daemon.evaluate import Evaluation, Judgement, RuleState, tick
 from daemon.ledger.commit import Commit, RuleChange
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.marks import Marks
 from daemon.notify.announce import Announcer
 from daemon.notify.channel import Message
 from daemon.notify.decide import Telling, Told, decide
@@ -32,6 +34,11 @@ class Turn:
     transitions: tuple[Transition, ...] = ()
     messages: int = 0
 
+    def __add__(self, later: "Turn") -> "Turn":
+        return Turn(
+            self.evaluations + later.evaluations, self.transitions + later.transitions, self.messages + later.messages
+        )
+
 
 class Cycle:
     """Holds the rules' states between turns; the ledger is their durable twin."""
@@ -40,6 +47,7 @@ class Cycle:
         self._config = config
         self._store = store
         self._ledger = ledger
+        self._marks = Marks(ledger)
         self._announcer = announcer
         self._clock = clock
         self._detectors = {rule.id: detector_name(rule) for rule in config.rules}
@@ -55,16 +63,33 @@ class Cycle:
     def turn(self, known_until_ms: int) -> Turn:
         """Judge everything up to ``known_until_ms``, the time up to which the events are in the store.
 
-        Raises StoreUnavailable or LedgerError; nothing has changed then, and the next turn does it all.
+        Raises StoreUnavailable or LedgerError; what was committed by then stays, and the next turn does the rest.
         """
+        done = Turn()
+        marks = self._marks.all()
+        while True:
+            judgements = tick(
+                self._config.rules, self._states, self._store, known_until_ms, self._config.catch_up_ms, marks
+            )
+            if judgements:
+                done += self._conclude(judgements, marks)
+            if not any(judgement.more for judgement in judgements):
+                return done
+
+    def _conclude(self, judgements: Sequence[Judgement], marks: Sequence[Mark]) -> Turn:
+        """Decide what to tell, and commit it together with what was judged."""
         now_ms = self._clock.now_ms()
-        judgements = tick(self._config.rules, self._states, self._store, known_until_ms, self._config.catch_up_ms)
-        if not judgements:
-            return Turn()
         tellings = [
             (judgement.rule, telling) for judgement in judgements for telling in self._tellings(judgement, now_ms)
         ]
-        messages = self._announcer.messages(tellings, now_ms)
+        messages = (
+            *self._announcer.messages(tellings, now_ms, marks),
+            *(
+                said
+                for mark, rules in self._begun(judgements).items()
+                for said in self._announcer.about_mark(mark, rules, now_ms)
+            ),
+        )
         news = {telling.alert.id: Told(telling.sequence + 1, now_ms) for _, telling in tellings}
         self._ledger.commit(
             Commit.of(judgements, self._states, now_ms, detectors=self._detectors, messages=messages, told=news)
@@ -75,6 +100,15 @@ class Cycle:
         transitions = tuple(t for judgement in judgements for t in judgement.transitions)
         self._say(judgements, transitions)
         return Turn(tuple(judgement.evaluation for judgement in judgements), transitions, len(messages))
+
+    def _begun(self, judgements: Sequence[Judgement]) -> Mapping[Mark, Sequence[Rule]]:
+        """The planned changes with which something that was learned was left behind, and the rules that did so."""
+        begun: dict[Mark, list[Rule]] = {}
+        for judgement in judgements:
+            if self._states[judgement.rule.id].memory:
+                for mark in judgement.marks:
+                    begun.setdefault(mark, []).append(judgement.rule)
+        return begun
 
     def _tellings(self, judgement: Judgement, now_ms: int) -> tuple[Telling, ...]:
         """What to tell of one rule. A rule's first look at history tells only what still fires."""
@@ -98,7 +132,7 @@ class Cycle:
                 LOG.warning("rule %s asks something else than before: it starts to learn anew", rule.id)
                 ended.extend((rule, end) for end in retire(state.alerts, now_ms, Cause.RULE_CHANGED))
                 changed.append(_anew(rule.id, self._detectors[rule.id], state))
-                state = RuleState(judged_until_ms=state.judged_until_ms)
+                state = RuleState(judged_until_ms=state.judged_until_ms, marks=state.marks)
             states[rule.id] = state
         for rule_id, (state, _) in kept.items():
             gone = Rule(id=rule_id, detector=Gone())
@@ -128,6 +162,8 @@ class Cycle:
             alert = transition.alert
             LOG.info("alert %s of rule %s is %s (%s)", alert.id, alert.rule_id, alert.state, transition.cause)
         for judgement in judgements:
+            for mark in judgement.marks:
+                LOG.info("rule %s starts a new baseline: %s was marked", judgement.rule.id, mark.name)
             record, before = judgement.evaluation, self._failing.get(judgement.rule.id, "")
             if record.error and record.error != before:
                 LOG.error("rule %s could not be judged: %s", record.rule_id, record.error)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from daemon.alerts.lifecycle import advance
 from daemon.alerts.model import Alert, Transition
+from daemon.baseline import Mark, rebased
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.store.base import Ask, EventStore
 from detectors.finding import Finding, Memory
@@ -26,11 +27,15 @@ STEP_BACK_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """What is kept of a rule between ticks. ``judged_until_ms`` is its watermark; None before the first tick."""
+    """What is kept of a rule between ticks. ``judged_until_ms`` is its watermark; None before the first tick.
+
+    ``marks`` are the ids of the planned changes with which its baselines have started anew.
+    """
 
     judged_until_ms: int | None = None
     memory: Mapping[Key, Memory] = field(default_factory=dict)
     alerts: Mapping[Key, Alert] = field(default_factory=dict)
+    marks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +57,31 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A rule's turn with everything that follows from it. On an error ``state`` is the old one."""
+    """A rule's turn with everything that follows from it. On an error ``state`` is the old one.
+
+    ``marks`` are the planned changes whose new baselines began with this turn. ``more`` says that it ended at the next
+    one, and that there is more to judge behind it.
+    """
 
     rule: Rule
     state: RuleState
     evaluation: Evaluation
     transitions: tuple[Transition, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A rule whose next stretch of event time can be judged: [from_ms, until_ms)."""
+    """A rule whose next stretch of event time can be judged: [from_ms, until_ms), after ``marks`` were applied."""
 
     rule: Rule
     query: Query
     from_ms: int
     until_ms: int
     skipped_ms: int = 0
+    marks: tuple[Mark, ...] = ()
+    more: bool = False
 
     @property
     def ask(self) -> Ask:
@@ -99,19 +112,39 @@ def due(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> Due | No
     return Due(rule, query, max(start, oldest), until, max(0, oldest - start))
 
 
+def marked(turn: Due, state: RuleState, marks: Sequence[Mark]) -> Due:
+    """The turn with the planned changes that come before it; it ends where the next one happened."""
+    bucket = turn.query.bucket_ms
+    new = sorted(
+        (mark for mark in marks if mark.id not in state.marks and mark.concerns(turn.rule)),
+        key=lambda mark: (mark.at_ms, mark.id),
+    )
+    passed = tuple(mark for mark in new if mark.due_ms(bucket) <= turn.from_ms)
+    ahead = [due_ms for mark in new if turn.from_ms < (due_ms := mark.due_ms(bucket)) < turn.until_ms]
+    until = min(ahead, default=turn.until_ms)
+    return replace(turn, until_ms=until, marks=passed, more=bool(ahead))
+
+
 def tick(
     rules: Sequence[Rule],
     states: Mapping[str, RuleState],
     store: EventStore,
     now_ms: int,
     catch_up_ms: int,
+    marks: Sequence[Mark] = (),
 ) -> tuple[Judgement, ...]:
     """Judge every rule that is due, with one round trip to the store.
+
+    A rule whose stretch holds a planned change is judged up to it, and has ``more`` to be judged by a further tick.
 
     A rule that fails does not touch the others: its error stands in its evaluation, and its stretch is judged again at
     the next tick. Raises StoreUnavailable when the store does not answer; nothing is judged then.
     """
-    turns = [turn for rule in rules if (turn := due(rule, states.get(rule.id, RuleState()), now_ms, catch_up_ms))]
+    turns = [
+        marked(turn, state, marks)
+        for rule in rules
+        if (turn := due(rule, state := states.get(rule.id, RuleState()), now_ms, catch_up_ms))
+    ]
     frames = _frames(turns, store)
     return tuple(
         judge(turn, states.get(turn.rule.id, RuleState()), frame, now_ms)
@@ -135,7 +168,8 @@ def judge(turn: Due, state: RuleState, frame: Frame | StoreError, now_ms: int) -
         return Judgement(turn.rule, state, replace(record, complete=False, error=error))
     started = time.perf_counter()
     try:
-        detection = turn.rule.detector.detect(frame, state.memory)
+        memory = rebased(turn.rule.detector, state.memory, turn.marks)
+        detection = turn.rule.detector.detect(frame, memory)
     except Exception as fault:  # noqa: BLE001  # a detector may be a user's own: it must not stop the other rules
         error = f"the detector failed: {type(fault).__name__}: {fault}"
         return Judgement(turn.rule, state, replace(record, error=error))
@@ -147,7 +181,8 @@ def judge(turn: Due, state: RuleState, frame: Frame | StoreError, now_ms: int) -
         buckets=sum(len(series.bucket_start_ms) for series in frame.series),
         findings=len(detection.findings),
     )
-    return Judgement(turn.rule, RuleState(turn.until_ms, detection.memory, alerts), record, transitions)
+    after = RuleState(turn.until_ms, detection.memory, alerts, state.marks | {mark.id for mark in turn.marks})
+    return Judgement(turn.rule, after, record, transitions, turn.marks, turn.more)
 
 
 def _live_through(

@@ -14,13 +14,17 @@ from detectors.frame import Key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleChange:
-    """A rule's new watermark and the part of its memory that differs. ``detector`` names what the memory is of."""
+    """A rule's new watermark and the part of its memory that differs. ``detector`` names what the memory is of.
+
+    ``marks`` are the ids of the planned changes that it applied.
+    """
 
     rule_id: str
     detector: str
     judged_until_ms: int | None
     remembered: Mapping[Key, Memory] = field(default_factory=dict)
     forgotten: tuple[Key, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,4 +83,5 @@ def _rule_change(judgement: Judgement, before: RuleState, detector: str) -> Rule
         judged_until_ms=judgement.state.judged_until_ms,
         remembered={key: value for key, value in memory.items() if before.memory.get(key) != value},
         forgotten=tuple(key for key in before.memory if key not in memory),
+        marks=tuple(mark.id for mark in judgement.marks),
     )

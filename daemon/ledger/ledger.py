@@ -17,7 +17,7 @@ from daemon.errors import LedgerError
 from daemon.evaluate import RuleState
 from daemon.ledger import codec
 from daemon.ledger.commit import Commit, RuleChange
-from daemon.ledger.schema import TABLES, VERSION
+from daemon.ledger.schema import LAST_TABLE, TABLES, VERSION
 from daemon.notify.channel import Message
 from daemon.notify.decide import Told
 
@@ -60,9 +60,9 @@ class Ledger:
         with _explained(path):
             uri = f"{path.resolve().as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'evaluations'").fetchone():
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (LAST_TABLE,)).fetchone():
                 connection.close()
-                raise missing  # a daemon is making it right now
+                raise missing  # a daemon is making it right now, or it is of an older wumu
             return cls(connection, path)
 
     def close(self) -> None:
@@ -79,14 +79,17 @@ class Ledger:
         alerts: dict[str, dict[Any, Alert]] = {}
         for alert in self.alerts(active=True, limit=-1):
             alerts.setdefault(alert.rule_id, {})[alert.key] = alert
+        marks: dict[str, set[str]] = {}
+        for rule_id, mark_id in self.rows("SELECT rule_id, mark_id FROM baselines"):
+            marks.setdefault(rule_id, set()).add(mark_id)
         known = {rule_id: (until, name) for rule_id, until, name in self.rows("SELECT * FROM rules")}
-        return {
-            rule_id: (
-                RuleState(known.get(rule_id, (None, ""))[0], memories.get(rule_id, {}), alerts.get(rule_id, {})),
-                known.get(rule_id, (None, ""))[1],
-            )
-            for rule_id in {*known, *alerts}
-        }
+        states = {}
+        for rule_id in {*known, *alerts}:
+            until, name = known.get(rule_id, (None, ""))
+            applied = frozenset(marks.get(rule_id, ()))
+            state = RuleState(until, memories.get(rule_id, {}), alerts.get(rule_id, {}), applied)
+            states[rule_id] = (state, name)
+        return states
 
     def told(self) -> dict[str, Told]:
         """What was said about the alerts that have not ended, by alert id."""
@@ -102,10 +105,10 @@ class Ledger:
         """Make a tick's changes durable, all or none. Raises LedgerError."""
         with self.transaction() as db:
             for change in commit.rules:
-                _write_rule(db, change)
+                _write_rule(db, change, commit.now_ms)
             for rule_id in commit.removed:
-                db.execute("DELETE FROM rules WHERE rule_id = ?", (rule_id,))
-                db.execute("DELETE FROM memory WHERE rule_id = ?", (rule_id,))
+                for table in ("rules", "memory", "baselines"):
+                    db.execute(f"DELETE FROM {table} WHERE rule_id = ?", (rule_id,))  # noqa: S608
             db.executemany(
                 "INSERT INTO alerts (id, rule_id, key, state, active_at_ms, body) VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
@@ -146,6 +149,8 @@ class Ledger:
             db.execute("DELETE FROM deliveries WHERE at_ms < ?", (before_ms,))
             db.execute("DELETE FROM outbox WHERE state != 'pending' AND ended_ms < ?", (before_ms,))
             db.execute("DELETE FROM evaluations WHERE at_ms < ?", (before_ms,))
+            db.execute("DELETE FROM marks WHERE max(at_ms, recorded_ms) < ?", (before_ms,))
+            db.execute("DELETE FROM baselines WHERE mark_id NOT IN (SELECT id FROM marks)")
 
     # What people look at
 
@@ -223,7 +228,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise LedgerError(f"the ledger {path} can't be used: {text}", hint=hint) from fault
 
 
-def _write_rule(db: sqlite3.Connection, change: RuleChange) -> None:
+def _write_rule(db: sqlite3.Connection, change: RuleChange, now_ms: int) -> None:
     db.execute(
         "INSERT OR REPLACE INTO rules VALUES (?, ?, ?)", (change.rule_id, change.judged_until_ms, change.detector)
     )
@@ -234,6 +239,10 @@ def _write_rule(db: sqlite3.Connection, change: RuleChange) -> None:
     db.executemany(
         "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)",
         [(change.rule_id, codec.dump_key(key), json.dumps(value)) for key, value in change.remembered.items()],
+    )
+    db.executemany(
+        "INSERT OR IGNORE INTO baselines VALUES (?, ?, ?)",
+        [(change.rule_id, mark_id, now_ms) for mark_id in change.marks],
     )
 
 

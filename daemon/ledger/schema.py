@@ -1,6 +1,8 @@
 """The ledger's tables."""
 
 VERSION = 1
+LAST_TABLE = "baselines"
+"""Once it is there, the others are too."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -37,4 +39,10 @@ CREATE TABLE IF NOT EXISTS evaluations (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, rule_id TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS evaluations_by_rule ON evaluations (rule_id, seq);
+CREATE TABLE IF NOT EXISTS marks (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, at_ms INTEGER NOT NULL, recorded_ms INTEGER NOT NULL, rules TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS baselines (
+    rule_id TEXT NOT NULL, mark_id TEXT NOT NULL, applied_ms INTEGER NOT NULL, PRIMARY KEY (rule_id, mark_id)
+) WITHOUT ROWID;
 """

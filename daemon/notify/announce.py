@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Iterator, Sequence
 
+from daemon.baseline import Mark, preceding
 from daemon.errors import StoreError
 from daemon.notify.channel import Message, Notice, Occasion
 from daemon.notify.decide import Telling
 from daemon.notify.present import Presence
-from daemon.notify.render import Rendered, render, render_self
+from daemon.notify.render import Rendered, render, render_mark, render_self
 from daemon.store.base import Ask, EventStore, Sample
 from daemon.watch import Trouble, Word
 from detectors.condition import all_of
@@ -35,7 +36,9 @@ class Announcer:
         self._store = store
         self._present = Presence()
 
-    def messages(self, tellings: Sequence[tuple[Rule, Telling]], now_ms: int) -> tuple[tuple[str, Message], ...]:
+    def messages(
+        self, tellings: Sequence[tuple[Rule, Telling]], now_ms: int, marks: Sequence[Mark] = ()
+    ) -> tuple[tuple[str, Message], ...]:
         """Channel name and message, for every telling and every channel of its rule."""
         heard = [(rule, telling) for rule, telling in tellings if rule.notify]
         findings = [_shown_finding(telling) for _, telling in heard[:MAX_ENRICHED]]
@@ -57,6 +60,7 @@ class Announcer:
                 },
                 told=telling.sequence,
                 late=telling.occasion is Occasion.FIRING and now_ms - fired_ms > LATE_MS,
+                marked=preceding(marks, telling.alert.finding.since_ms),
             )
             made.extend(self._rendered(notice, rule.notify))
         return tuple(made)
@@ -77,6 +81,26 @@ class Announcer:
             retired=True,
         )
         return tuple(self._rendered(notice, [channel for channel in channels if channel in self._config.channels]))
+
+    def about_mark(self, mark: Mark, rules: Sequence[Rule], now_ms: int) -> tuple[tuple[str, Message], ...]:
+        """The message that the baselines of ``rules`` start anew, for everyone whom those rules tell."""
+        names = [rule.id for rule in rules]
+        return tuple(
+            (
+                channel,
+                _plain_said(
+                    render_mark(
+                        mark,
+                        names,
+                        channel=channel,
+                        language=self._language(channel),
+                        now_ms=now_ms,
+                        time_zone=self._config.time_zone,
+                    )
+                ),
+            )
+            for channel in dict.fromkeys(channel for rule in rules for channel in rule.notify)
+        )
 
     def about_us(self, word: Word, now_ms: int) -> tuple[tuple[str, Message], ...]:
         """The message about wumu itself for every channel but the one that it is about."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from daemon.alerts.model import Alert
+from daemon.baseline import Mark
 from detectors.suspects import Suspect
 from recognizer.events import Event
 from rules.model import Language, Rule
@@ -19,6 +20,7 @@ class Occasion(enum.StrEnum):
     REPEAT = "repeat"
     RESOLVED = "resolved"
     SELF = "self"
+    MARK = "mark"
     DRILL = "drill"
 
 
@@ -59,7 +61,8 @@ class Notice:
 
     ``samples`` are a few of the bad events, ``suspects`` what they share, ``remedies`` one per language that a
     channel may ask for. ``told`` counts the messages already sent about this alert (0: this is the first). ``retired``
-    says that the alert ended only because its rule is gone or asks something else now.
+    says that the alert ended only because its rule is gone or asks something else now, ``declared_normal`` that it did
+    because somebody said so. ``marked`` is the planned change shortly before it began.
     """
 
     alert: Alert
@@ -72,3 +75,5 @@ class Notice:
     told: int = 0
     late: bool = False
     retired: bool = False
+    declared_normal: bool = False
+    marked: Mark | None = None

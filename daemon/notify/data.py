@@ -1,10 +1,11 @@
 """The JSON object of a webhook: documented in docs/how-to/webhook.md, version by version."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daemon.alerts.model import Alert
+from daemon.baseline import Mark
 from daemon.notify.channel import Notice, Occasion
 from daemon.notify.view import SAMPLES_SHOWN
 from daemon.watch import Word
@@ -42,6 +43,7 @@ def data_of(notice: Notice, message_id: str, text: str) -> dict[str, Any]:
         "occasion": notice.occasion.value,
         "decided_at_ms": notice.decided_at_ms,
         "late": notice.late,
+        "planned_change": None if notice.marked is None else _mark(notice.marked),
         "text": text,
         "alert": _alert(notice.alert) | {"summary": _text(notice.rule.summary), "runbook": notice.rule.runbook},
         "suspects": [
@@ -78,6 +80,23 @@ def data_of_word(word: Word, message_id: str, text: str, now_ms: int) -> dict[st
             "since_ms": word.since_ms,
         },
     }
+
+
+def data_of_mark(mark: Mark, rules: Sequence[str], message_id: str, text: str, now_ms: int) -> dict[str, Any]:
+    """A message about a planned change with which baselines start anew."""
+    return {
+        "version": DATA_VERSION,
+        "type": "wumu.mark",
+        "id": message_id,
+        "occasion": Occasion.MARK.value,
+        "decided_at_ms": now_ms,
+        "text": text,
+        "planned_change": _mark(mark) | {"rules": list(rules)},
+    }
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    return {"name": _text(mark.name), "at_ms": mark.at_ms}
 
 
 def _alert(alert: Alert) -> dict[str, Any]:

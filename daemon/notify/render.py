@@ -3,7 +3,7 @@
 import hashlib
 import html
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,9 +13,10 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
+from daemon.baseline import Mark
 from daemon.notify.channel import Message, Notice, Occasion
-from daemon.notify.data import DATA_VERSION, data_of, data_of_word
-from daemon.notify.view import View, view_of, view_of_word
+from daemon.notify.data import DATA_VERSION, data_of, data_of_mark, data_of_word
+from daemon.notify.view import View, view_of, view_of_mark, view_of_word
 from daemon.notify.words import words
 from daemon.watch import Word
 from recognizer.paths import visible
@@ -76,17 +77,7 @@ def render(
         f"alert {alert.id} of {dict(alert.key)}; see: wumu explain {notice.rule.id}",
         {"id": name, "occasion": notice.occasion.value, "alert": {"id": alert.id, "rule": notice.rule.id}},
     )
-    message = Message(
-        id=name,
-        thread=alert.id,
-        occasion=notice.occasion,
-        created_at_ms=notice.decided_at_ms,
-        subject=made.subject,
-        text=made.text,
-        html=made.html,
-        data=made.data,
-    )
-    return Rendered(message, failure)
+    return Rendered(_message(made, name, alert.id, notice.occasion, notice.decided_at_ms), failure)
 
 
 def render_self(
@@ -116,17 +107,47 @@ def render_self(
         word.detail,
         {"id": name, "occasion": Occasion.SELF.value},
     )
-    message = Message(
+    return Rendered(_message(made, name, thread, Occasion.SELF, now_ms), failure)
+
+
+def render_mark(
+    mark: Mark,
+    rules: Sequence[str],
+    *,
+    channel: str,
+    language: Language,
+    now_ms: int,
+    time_zone: str = "UTC",
+    templates: Path = TEMPLATES,
+) -> Rendered:
+    """The message about a planned change with which the baselines of ``rules`` start anew. Never raises."""
+    thread = f"wumu-mark-{mark.id}"
+    name = message_id("\0".join((thread, *rules)), Occasion.MARK, 0, channel)
+
+    def content() -> _Content:
+        view = view_of_mark(mark, rules, language, time_zone)
+        return _laid_out(view, data_of_mark(mark, rules, name, view.sentence, now_ms), templates)
+
+    made, failure = _made_safely(
+        content,
+        f"[WUMU] {mark.name}: new baselines",
+        f"the baselines of these rules start anew: {', '.join(rules)}",
+        {"id": name, "occasion": Occasion.MARK.value},
+    )
+    return Rendered(_message(made, name, thread, Occasion.MARK, now_ms), failure)
+
+
+def _message(made: _Content, name: str, thread: str, occasion: Occasion, now_ms: int) -> Message:
+    return Message(
         id=name,
         thread=thread,
-        occasion=Occasion.SELF,
+        occasion=occasion,
         created_at_ms=now_ms,
         subject=made.subject,
         text=made.text,
         html=made.html,
         data=made.data,
     )
-    return Rendered(message, failure)
 
 
 @cache

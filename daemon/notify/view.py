@@ -1,10 +1,11 @@
 """What a message shows, as plain visible text: the only thing the templates see."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from daemon.alerts.model import Alert
+from daemon.baseline import Mark
 from daemon.notify.channel import Notice, Occasion
 from daemon.notify.words import VALUE_CHARACTERS, Words, moment, plain_number, words
 from daemon.watch import Word
@@ -20,6 +21,7 @@ SAMPLES_SHOWN = 5
 SUSPECTS_SHOWN = 4
 PATH_CHARACTERS = 200
 ERROR_CHARACTERS = 160
+RULES_CHARACTERS = 2_000
 _FIELD_OF = {Reason.LATENCY_SHIFT: "duration_ms", Reason.CONFIDENCE_DRIFT: "top1_score"}
 
 
@@ -57,15 +59,22 @@ def view_of(notice: Notice, language: Language, time_zone: str) -> View:
     over = notice.occasion is Occasion.RESOLVED
     finding = alert.peak if over else alert.finding
     tone = "resolved" if over else "drill" if notice.occasion is Occasion.DRILL else alert.severity.value
-    told_with = {"late": notice.late, "drill": notice.occasion is Occasion.DRILL, "retired": notice.retired}
-    notes = [note for note, applies in told_with.items() if applies]
+    told_with = {
+        "late": notice.late,
+        "drill": notice.occasion is Occasion.DRILL,
+        "retired": notice.retired,
+        "declared_normal": notice.declared_normal,
+    }
+    notes = [say("text", note) for note, applies in told_with.items() if applies]
+    if notice.marked is not None and not over:
+        notes.append(_marked(notice.marked, finding.since_ms, say))
     return View(
         language=language.value,
         tag=say("tag", tone),
         tone=tone,
         title=rule.id,
         subject=say("text", "subject", tag=say("tag", tone), rule=rule.id, what=_headline(notice, say)),
-        sentence=" ".join([_sentence(notice, say), *(say("text", note) for note in notes)]),
+        sentence=" ".join([_sentence(notice, say), *notes]),
         summary=visible(rule.summary, 400),
         facts=tuple(_facts(notice, finding, say, time_zone)),
         suspects=tuple(_suspect(suspect, say) for suspect in notice.suspects[:SUSPECTS_SHOWN]),
@@ -94,6 +103,25 @@ def view_of_word(word: Word, language: Language, time_zone: str) -> View:
         facts=(
             (say("label", "since"), moment(word.since_ms, time_zone)),
             (say("label", "detail"), visible(word.detail, 600)),
+        ),
+    )
+
+
+def view_of_mark(mark: Mark, rules: Sequence[str], language: Language, time_zone: str) -> View:
+    """The view of a message about a planned change with which the baselines of ``rules`` start anew."""
+    say = words(language)
+    headline = say("mark", "headline", name=visible(mark.name, VALUE_CHARACTERS))
+    return View(
+        language=language.value,
+        tag=say("tag", "mark"),
+        tone="info",
+        title="wumu",
+        subject=say("text", "subject", tag=say("tag", "mark"), rule="wumu", what=headline),
+        sentence=say("text", "sentence_bare", what=headline),
+        summary=say("mark", "summary"),
+        facts=(
+            (say("mark", "happened"), moment(mark.at_ms, time_zone)),
+            (say("mark", "rules"), visible(", ".join(rules), RULES_CHARACTERS)),
         ),
     )
 
@@ -141,6 +169,14 @@ def _sentence(notice: Notice, say: Words) -> str:
     return (
         say("text", "sentence", what=what, expected=expected) if expected else say("text", "sentence_bare", what=what)
     )
+
+
+def _marked(mark: Mark, began_ms: int, say: Words) -> str:
+    """``model v2 was marked 4m before.``"""
+    name, before_ms = visible(mark.name, VALUE_CHARACTERS), began_ms - mark.at_ms
+    if before_ms <= 0:
+        return say("mark", "then", name=name)
+    return say("mark", "before", name=name, duration=say.number(before_ms, "ms"))
 
 
 def _measure(finding: Finding, say: Words) -> str:
