@@ -10,7 +10,6 @@ best of each counts.
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 import uuid
@@ -23,6 +22,7 @@ import orjson
 from elasticsearch import Elasticsearch, OrjsonSerializer
 from elasticsearch.helpers import parallel_bulk
 
+from benchmarks.conditions import conditions
 from benchmarks.events import DAY_MS, START_MS, chunks
 from daemon.store.base import Batch
 from daemon.store.elastic.settings import ElasticSettings
@@ -145,7 +145,7 @@ def main() -> None:
     result = {
         "benchmark": "ingest_elasticsearch",
         "elasticsearch": given.version,
-        "python": platform.python_version(),
+        "conditions": conditions("elasticsearch"),
         "events": len(lines),
         "bytes_per_event": round(sum(map(len, lines)) / len(lines)),
         "decoding_us_per_event": round(decoding / len(lines) * 1e6, 2),

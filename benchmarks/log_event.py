@@ -7,7 +7,6 @@ best round of each counts, so that the ratio means something on a busy machine t
 
 import json
 import os
-import platform
 import random
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks.conditions import conditions
 from recognizer.emit import configure, log_event
 from recognizer.sinks import FileSink
 
@@ -110,10 +110,7 @@ def measure(folder: Path) -> dict[str, Any]:
             "fields": len(made[0]),
             "seed": SEED,
             "file_system": str(folder.parent),
-            "python": platform.python_version(),
-            "orjson": orjson.__version__,
-            "kernel": platform.release(),
-            "cpus": os.cpu_count(),
+            **conditions("orjson"),
         },
     }
 

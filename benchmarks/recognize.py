@@ -12,7 +12,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `wumu recognize` does,
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 import time
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_sample_images
 
+from benchmarks.conditions import conditions
 from recognizer.emit import configure
 from recognizer.model import load
 from recognizer.pipeline import Recognizer
@@ -97,10 +97,7 @@ def measure(folder: Path, blocks: int) -> dict[str, Any]:
             "network": "small_cnn 32 × 32",
             "device": "cpu",
             "threads": torch.get_num_threads(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "opencv": cv2.__version__,
+            **conditions("torch", "opencv-python-headless"),
         },
     }
 

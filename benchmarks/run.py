@@ -7,7 +7,6 @@ BENCHMARKS = (
     "log_event",
     "recognize",
     "ingest_duckdb",
-    "ingest_tail",
     "tick_duckdb",
     "ingest_elasticsearch",
     "tick_elasticsearch",

@@ -8,7 +8,6 @@ median and the first of the rounds.
 
 import argparse
 import json
-import platform
 import resource
 import statistics
 import tempfile
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.conditions import conditions
 from benchmarks.events import DAY_MS, EVENTS, START_MS, chunks
 from daemon.evaluate import RuleState, tick
 from daemon.plugins import registry
@@ -83,7 +83,7 @@ def main() -> None:
         store.close()
     result = {
         "benchmark": "tick_duckdb",
-        "python": platform.python_version(),
+        "conditions": conditions("duckdb"),
         "events": stored,
         **figures,
         "bars_ms": BARS_MS,

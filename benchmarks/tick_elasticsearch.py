@@ -8,13 +8,13 @@ Prints one JSON object: one closed minute and the catching up of an hour, each w
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.conditions import conditions
 from benchmarks.events import DAY_MS, START_MS, chunks
 from benchmarks.ingest_elasticsearch import batch_of
 from daemon.evaluate import RuleState, tick
@@ -90,7 +90,7 @@ def main() -> None:
             result = {
                 "benchmark": "tick_elasticsearch",
                 "elasticsearch": given.version,
-                "python": platform.python_version(),
+                "conditions": conditions("elasticsearch"),
                 "events": stored,
                 "one_minute": measure(node.url, folder, config.rules, MINUTE_MS, given.rounds),
                 "one_hour": measure(node.url, folder, config.rules, HOUR_MS, given.rounds),
