@@ -18,6 +18,8 @@ from daemon.engine import Engine
 from daemon.errors import LedgerError, LedgerLocked, StoreError, WumuError
 from daemon.health import Heartbeats, Notifier
 from daemon.ledger.ledger import Ledger
+from daemon.orders import VERBS as ORDERS
+from daemon.orders import Orders
 from daemon.schedule import Schedule
 from daemon.store.base import EventStore
 from daemon.store.registry import DEFAULT_KIND, STORES
@@ -252,7 +254,15 @@ class App:
             return Console(self._engine.config, self._store, lambda: self._ledger, self._clock.now_ms)
 
         verbs: dict[str, Verb] = {name: partial(_ask, console, name) for name in VERBS}
-        return verbs | {"status": lambda _: self._status()}
+        orders: dict[str, Verb] = {name: partial(self._order, name) for name in ORDERS}
+        return verbs | orders | {"status": lambda _: self._status()}
+
+    def _order(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+        """Do what people tell the daemon, between two turns."""
+        with self._using["turn"]:
+            engine = self._engine
+            orders = Orders(engine.config, self._ledger, lambda: engine.cycle, self._clock.now_ms)
+            return orders.verbs()[verb](arguments)
 
     def _status(self) -> dict[str, Any]:
         """What `wumu doctor` asks a running daemon."""

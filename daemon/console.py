@@ -11,6 +11,7 @@ import msgspec
 from daemon.errors import BadRequest
 from daemon.evaluate import Due, RuleState, due
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.marks import Marks
 from daemon.store.base import EventStore, Sample
 from daemon.store.contract import key_order
 from detectors.base import Learner, Stage
@@ -98,6 +99,11 @@ class Console:
             "judged_until_ms": state.judged_until_ms,
             "keys_remembered": len(state.memory),
             "series": _progress(rule, state),
+            "marks": [
+                {"name": mark.name, "at_ms": mark.at_ms, "applied": mark.id in state.marks}
+                for mark in Marks(ledger).all()
+                if mark.concerns(rule)
+            ],
             "alerts": [_alert(alert) for alert in state.alerts.values()],
             "turns": ledger.evaluations(rule_id, turns),
             "request": self.store.explain(turn.ask),

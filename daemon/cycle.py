@@ -3,13 +3,14 @@
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from daemon.alerts.lifecycle import retire
-from daemon.alerts.model import Cause, Transition
+from daemon.alerts.model import Alert, Cause, Transition
 from daemon.baseline import Mark
 from daemon.clock import Clock
+from daemon.errors import BadRequest
 from daemon.evaluate import Evaluation, Judgement, RuleState, tick
 from daemon.ledger.commit import Commit, RuleChange
 from daemon.ledger.ledger import Ledger
@@ -18,12 +19,14 @@ from daemon.notify.announce import Announcer
 from daemon.notify.channel import Message
 from daemon.notify.decide import Telling, Told, decide
 from daemon.store.base import EventStore
+from detectors.base import Learner
 from detectors.finding import Detection, Memory, Reason
 from detectors.frame import Frame, Key
 from detectors.query import Query
 from rules.model import Config, Rule
 
 LOG = logging.getLogger("wumu.cycle")
+SHOWN_IDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,59 @@ class Cycle:
                 done += self._conclude(judgements, marks)
             if not any(judgement.more for judgement in judgements):
                 return done
+
+    def accept(self, name: str) -> dict[str, Any]:
+        """Somebody says that an alert was normal: its detector learns so, and it ends. ``name`` is the beginning of its
+        id. Raises BadRequest, with nothing changed, where that can't be.
+        """
+        rule, alert = self._acceptable(name)
+        state, now_ms = self._states[rule.id], self._clock.now_ms()
+        learned = {
+            key: rule.detector.accept(memory)
+            for key, memory in state.memory.items()
+            if key == alert.key and isinstance(rule.detector, Learner)
+        }
+        at_ms = max(alert.last_seen_ms, state.judged_until_ms or 0)
+        (end,) = retire({alert.key: alert}, at_ms, Cause.DECLARED_NORMAL)
+        change = RuleChange(
+            rule_id=rule.id,
+            detector=self._detectors[rule.id],
+            judged_until_ms=state.judged_until_ms,
+            remembered=learned,
+        )
+        messages = self._farewell(rule, end, now_ms) if alert.id in self._told else ()
+        self._ledger.commit(
+            Commit(now_ms=now_ms, rules=(change,), alerts=(end.alert,), transitions=(end,), messages=messages)
+        )
+        left = {key: one for key, one in state.alerts.items() if key != alert.key}
+        self._states = self._states | {rule.id: replace(state, memory={**state.memory, **learned}, alerts=left)}
+        self._told = {alert_id: entry for alert_id, entry in self._told.items() if alert_id != alert.id}
+        self._say((), (end,))
+        return {"id": alert.id, "rule": rule.id, "key": dict(alert.key), "messages": len(messages)}
+
+    def _acceptable(self, name: str) -> tuple[Rule, Alert]:
+        """The one alert that is meant, with its rule, if that rule can be told that it was normal."""
+        named = [alert for alert in self._ledger.alerts(limit=-1) if alert.id.startswith(name)] if name else []
+        if not named:
+            raise BadRequest(f"there is no alert {name}", hint="wumu alerts lists those that are pending or firing")
+        if len(named) > 1:
+            ids = ", ".join(alert.id for alert in named[:SHOWN_IDS])
+            raise BadRequest(f"{len(named)} alerts begin with {name}", hint=f"write more of the id: {ids}")
+        (alert,) = named
+        rule = next((rule for rule in self._config.rules if rule.id == alert.rule_id), None)
+        if rule is None:
+            raise BadRequest(
+                f"rule {alert.rule_id} of alert {alert.id} is not in alerts.yaml", hint="there is nothing left to learn"
+            )
+        if not isinstance(rule.detector, Learner):
+            raise BadRequest(
+                f"alert {alert.id} is of rule {rule.id}, whose kind {rule.detector.kind} learns nothing",
+                hint="change the limit of the rule in alerts.yaml instead",
+            )
+        active = self._states[rule.id].alerts.get(alert.key)
+        if active is None or active.id != alert.id:
+            raise BadRequest(f"alert {alert.id} has ended already", hint="wumu alerts lists those that go on")
+        return rule, active
 
     def _conclude(self, judgements: Sequence[Judgement], marks: Sequence[Mark]) -> Turn:
         """Decide what to tell, and commit it together with what was judged."""
@@ -154,7 +210,9 @@ class Cycle:
         """Whoever heard that an alert fires hears that it ended, also when its rule is gone."""
         channels = tuple(dict.fromkeys((*rule.notify, *self._ledger.heard(end.alert.id))))
         tellings = decide((end,), (), self._told, rule.policy, now_ms)
-        return tuple(said for one in tellings for said in self._announcer.farewell(rule, one, channels, now_ms))
+        return tuple(
+            said for one in tellings for said in self._announcer.farewell(rule, one, channels, now_ms, end.cause)
+        )
 
     def _say(self, judgements: Sequence[Judgement], transitions: Sequence[Transition]) -> None:
         """The turn in the daemon's own log: each change once."""

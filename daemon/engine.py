@@ -70,6 +70,11 @@ class Engine:
         return engine
 
     @property
+    def cycle(self) -> Cycle:
+        """The judging, for what people tell it between turns."""
+        return self._cycle
+
+    @property
     def undelivered(self) -> int:
         """Messages that wait in the outbox."""
         return self._outbox.undelivered()[0]

@@ -23,6 +23,7 @@ class Cause(enum.StrEnum):
     NEVER_LASTED = "never_lasted"
     RULE_REMOVED = "rule_removed"
     RULE_CHANGED = "rule_changed"
+    DECLARED_NORMAL = "declared_normal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

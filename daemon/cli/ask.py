@@ -2,17 +2,22 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from daemon.app import CONTROL, LEDGER, embedded, open_store
+from daemon.app import CONTROL, LEDGER, embedded, only_daemon, open_store
 from daemon.cli.common import read_config
+from daemon.clock import SystemClock
 from daemon.console import Console
 from daemon.control import NotRunning, call
+from daemon.cycle import Cycle
 from daemon.ledger.ledger import Ledger
+from daemon.notify.announce import Announcer
+from daemon.orders import Orders
 from detectors.duration import duration_ms
 
 
@@ -33,6 +38,24 @@ def ask(verb: str, arguments: Mapping[str, Any], config_path: Path, state_dir: P
         return Console(config, store, ledger, now_ms).verbs()[verb](arguments)
 
 
+def order(verb: str, arguments: Mapping[str, Any], config_path: Path, state_dir: Path) -> Any:
+    """Tell the running daemon something, or write it where it will read it when none runs. Raises WumuError."""
+    try:
+        return call(state_dir / CONTROL, verb, arguments)
+    except NotRunning:
+        config = read_config(config_path, warn=False)
+    Ledger.read_only(state_dir / LEDGER).close()  # where there is none: say so instead of making an empty one
+    with ExitStack() as stack:
+        stack.enter_context(only_daemon(state_dir))
+        ledger = stack.enter_context(closing(Ledger.open(state_dir / LEDGER)))
+
+        def cycle() -> Cycle:
+            store = stack.enter_context(closing(open_store(config, state_dir)))
+            return Cycle(config, store, ledger, Announcer(config, store), SystemClock())
+
+        return Orders(config, ledger, cycle, now_ms).verbs()[verb](arguments)
+
+
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -49,3 +72,22 @@ class Duration(click.ParamType[int]):
             return duration_ms(value)
         except ValueError as fault:
             self.fail(str(fault), param, ctx)
+
+
+class Moment(click.ParamType[int]):
+    """A time, as ISO 8601 (UTC unless it says otherwise) or as a duration before now; milliseconds since 1970 UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        with suppress(ValueError):  # then it is a date
+            return now_ms() - duration_ms(value)
+        try:
+            moment = datetime.fromisoformat(value)
+            return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time: write 2026-11-22T14:30, 2026-11-22T14:30+08:00, or 10m ago as 10m", param, ctx
+            )

@@ -58,6 +58,9 @@ def _show(answer: dict[str, Any]) -> None:
     click.echo(f"remembers      {answer['keys_remembered']} keys")
     for alert in answer["alerts"]:
         click.echo(f"alert          {alert['id'][:8]} {alert['state']} {visible(key_text(alert['key']))}")
+    for mark in answer["marks"]:
+        when = "baseline since" if mark["applied"] else "new at"
+        click.echo(f"{when:<14} {time_text(mark['at_ms'])}: {mark['name']} was marked")
     if answer["series"]:
         _show_series(answer["series"])
     click.echo()

@@ -18,6 +18,8 @@ VERBS = {
     "doctor": "look at the installation, the store, the channels and the logs",
     "alerts": "the alerts, their history and what was sent about them",
     "explain": "why a rule did or did not fire: the request, the counts, the verdict",
+    "mark": "mark a planned change: baselines start anew",
+    "expected": "an alert was normal: it ends, and its rule learns so",
     "query": "events that match a KQL filter",
     "trace": "every event of one picture, invisible characters made visible",
     "recognize": "recognise pictures, one line each",

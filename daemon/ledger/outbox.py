@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from daemon.errors import DeliveryReason
 from daemon.ledger import codec
@@ -78,6 +79,15 @@ class Outbox:
             "SELECT count(*), min(created_ms) FROM outbox WHERE state = 'pending'"
         )
         return count, oldest_ms
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """The messages that were given up, oldest first: what they are about, and why they did not arrive."""
+        names = ("id", "channel", "thread", "subject", "attempts", "created_ms", "ended_ms", "reason", "detail")
+        rows = self._ledger.rows(
+            "SELECT id, channel, thread, body ->> 'subject', attempts, created_ms, ended_ms, reason, detail"
+            " FROM outbox WHERE state = 'dead' ORDER BY seq"
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def revive(self, row_id: str, now_ms: int) -> bool:
         """Queue a dead letter again; whether there was one of that name."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 
+from daemon.alerts.model import Cause
 from daemon.baseline import Mark, preceding
 from daemon.errors import StoreError
 from daemon.notify.channel import Message, Notice, Occasion
@@ -66,9 +67,9 @@ class Announcer:
         return tuple(made)
 
     def farewell(
-        self, rule: Rule, telling: Telling, channels: Sequence[str], now_ms: int
+        self, rule: Rule, telling: Telling, channels: Sequence[str], now_ms: int, cause: Cause
     ) -> tuple[tuple[str, Message], ...]:
-        """The messages about the end of an alert whose rule is gone or asks something else, for those who heard of it.
+        """The messages about the end of an alert that no finding brought about, for those who heard of it.
 
         Nothing is fetched: a daemon that starts must not wait for its store.
         """
@@ -78,7 +79,8 @@ class Announcer:
             occasion=telling.occasion,
             decided_at_ms=now_ms,
             told=telling.sequence,
-            retired=True,
+            retired=cause in (Cause.RULE_REMOVED, Cause.RULE_CHANGED),
+            declared_normal=cause is Cause.DECLARED_NORMAL,
         )
         return tuple(self._rendered(notice, [channel for channel in channels if channel in self._config.channels]))
 

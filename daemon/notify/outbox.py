@@ -332,7 +332,7 @@ def _no_such_channel(name: str) -> DeliveryError:
         f"no channel is called {name!r} any more",
         reason=DeliveryReason.GONE,
         retryable=False,
-        hint="name it under channels: in alerts.yaml again, then retry the dead letter",
+        hint="name it under channels: in alerts.yaml again, then: wumu alerts --retry",
     )
 
 

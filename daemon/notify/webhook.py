@@ -184,6 +184,6 @@ def _verdict(status: int) -> tuple[DeliveryReason, bool, str]:
         case 410:
             return DeliveryReason.GONE, False, "the receiver wants no more: remove the channel or correct its url"
         case 401 | 403 | 407:
-            return DeliveryReason.AUTHENTICATION, False, "check the secret and the headers, then retry the dead letter"
+            return DeliveryReason.AUTHENTICATION, False, "check the secret and the headers, then: wumu alerts --retry"
         case _:
             return DeliveryReason.MESSAGE_REFUSED, False, "check that url: is the right one"
