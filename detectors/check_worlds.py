@@ -2,6 +2,7 @@
 
 import enum
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 
 from detectors.condition import Always
-from detectors.frame import Frame, Interval, Key, Run, RunSummary, Series, Value
-from detectors.query import AnyMeasure, Measure, Query, Runs, Statistic, Unmatched
+from detectors.frame import Bins, Counts, Frame, Interval, Key, Run, RunSummary, Series, Value
+from detectors.query import AnyMeasure, Histogram, Measure, Query, Runs, Statistic, Tally, Unmatched
 
 START_MS = 1_700_006_400_000
 """The first bucket's earliest start; rounded up to the query's bucket."""
@@ -119,6 +120,11 @@ def _value(
             return float(random.binomial(events, bad_share))
         case Measure(statistic=Statistic.COUNT, where=where):
             return float(events if isinstance(where, Always) else random.binomial(events, bad_share))
+        case Histogram(edges=edges):
+            places = np.searchsorted(edges, values, side="right").tolist()
+            return Bins(tuple(sorted(Counter(places).items())))
+        case Tally(top=top):
+            return _tally(top, events, random, bad_share)
         case _:
             return _number(measure, values)
 
@@ -139,6 +145,18 @@ def _number(measure: Measure, values: np.ndarray) -> float:
             return float(values.max())
         case _:
             return float(values.sum())
+
+
+def _tally(top: int, events: int, random: np.random.Generator, bad_share: float) -> Counts:
+    """A long tail of labels, and one of them stuck for that share of the events."""
+    free = random.geometric(0.3, events) if bad_share else np.ones(events, dtype=int)
+    labels = np.where(random.random(events) < bad_share, 3, free)
+    ranked = sorted(((f"label-{label}", count) for label, count in Counter(labels.tolist()).items()), key=_by_count)
+    return Counts(tuple(ranked[:top]), sum(count for _, count in ranked[top:]))
+
+
+def _by_count(labelled: tuple[str, int]) -> tuple[int, str]:
+    return -labelled[1], labelled[0]
 
 
 def _summary(
@@ -164,7 +182,7 @@ def _summary(
 
 
 def _spoilt(value: Value, random: np.random.Generator, style: Style) -> Value:
-    if isinstance(value, RunSummary):
+    if isinstance(value, (RunSummary, Bins, Counts)):
         return value
     if style is Style.HOLES and random.random() < 0.3:
         return None if random.random() < 0.5 else math.nan

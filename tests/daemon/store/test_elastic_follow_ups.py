@@ -1,5 +1,7 @@
 """Questions that the first answer leaves open: what is asked on gives the oracle's answer."""
 
+import random
+
 import pytest
 
 from daemon.store.base import Ask
@@ -9,9 +11,11 @@ from daemon.store.elastic import conversation, searches
 from daemon.store.reference import ReferenceStore
 from detectors.condition import equals
 from detectors.frame import Interval
-from detectors.query import Measure, Query, Runs, Statistic, Unmatched
+from detectors.query import Histogram, Measure, Query, Runs, Statistic, Tally, Unmatched
 from recognizer.events import Event
+from tests.support.elasticsearch.client import call
 from tests.support.elasticsearch.fixtures import StoreMaker
+from tests.support.elasticsearch.proxy import proxy_to
 
 pytestmark = pytest.mark.elasticsearch
 
@@ -99,3 +103,68 @@ def test_too_many_interleaved_events_say_that_the_answer_is_not_complete(
     assert frame.series[0].values["n"] == (300.0,)
     assert "interleave" in caplog.text
     store.close()
+
+
+def test_a_tally_over_several_shards_is_exact(make_elastic: StoreMaker) -> None:
+    """Each shard lists its own most frequent values; a value that is on none of the lists may be the first."""
+    store, oracle = make_elastic(), ReferenceStore()
+    store.append(batch([event(0, host="first")]))  # makes the template
+    prefix = make_elastic.prefixes[-1]
+    call(make_elastic.url, "DELETE", f"/{prefix}-2026.03.29")
+    call(make_elastic.url, "PUT", f"/{prefix}-2026.03.29", {"settings": {"number_of_shards": 5}})
+    rng = random.Random(3)
+    labels = [f"rare-{i:03}" for i in range(400) for _ in range(3)] + ["common"] * 4 + ["零"] * 4
+    rng.shuffle(labels)
+    events = [
+        event(i * 80, top1_label=label, top3_labels=[label, "also"], host=f"h{i % 2}" if i % 5 else None)
+        for i, label in enumerate(labels)
+    ]
+    for one in (store, oracle):
+        one.append(batch(events))
+    asks = [
+        Ask(
+            Query(group_by=group_by, measures=(Tally("t", field, top), Measure("n")), bucket_ms=bucket_ms),
+            DAY,
+            START_MS,
+        )
+        for group_by, field, top, bucket_ms in (
+            ((), "top1_label", 2, 0),
+            (("host",), "top1_label", 1, MINUTE_MS),
+            (("host",), "top3_labels", 3, 0),
+            ((), "top1_label", 1_000, 0),
+        )
+    ]
+    for ask, frame in zip(asks, store.ask(asks), strict=True):
+        check_agreement(oracle, ask, frame)
+    top = Ask(Query(group_by=("host",), measures=(Measure("n"), Tally("t", "top1_label", 1)), top=1), DAY, START_MS)
+    check_agreement(oracle, top, store.ask([top])[0])
+    store.close()
+
+
+def test_more_histograms_than_one_answer_holds(make_elastic: StoreMaker) -> None:
+    """Elasticsearch counts the empty bins too: 257 in each of 300 rows."""
+    events = [event(i * 3, host=f"h{i % 300}", duration_ms=float(i % 311)) for i in range(900)]
+    histogram = Histogram("h", "duration_ms", tuple(map(float, range(0, 512, 2))))
+    _agree(
+        make_elastic,
+        events,
+        Ask(Query(group_by=("host",), measures=(histogram,)), DAY, START_MS),
+        Ask(Query(group_by=("host",), measures=(Measure("n"), histogram), top=290, bucket_ms=0), DAY, START_MS),
+    )
+
+
+def test_the_latency_of_every_host_is_one_small_answer(make_elastic: StoreMaker) -> None:
+    """A minute of eight hosts in a histogram of 97 edges stays far below the hundred kilobytes of a whole tick."""
+    rng = random.Random(7)
+    store = make_elastic()
+    store.append(batch([event(i * 10, host=f"h{i % 8}", duration_ms=rng.lognormvariate(3, 1)) for i in range(4_000)]))
+    store.close()
+    edges = tuple(1.12**step for step in range(97))
+    query = Query(group_by=("host",), measures=(Measure("n"), Histogram("h", "duration_ms", edges)))
+    with proxy_to(make_elastic.url) as proxy:
+        watched = make_elastic(urls=(proxy.url,), prefix=make_elastic.prefixes[-1])
+        (frame,) = watched.ask([Ask(query, Interval(START_MS, START_MS + MINUTE_MS), START_MS)])
+        watched.close()
+        assert len(frame.series) == 8
+        assert len(proxy.requests) == 1
+        assert sum(proxy.answered_bytes) < 25_000
