@@ -118,10 +118,6 @@ def _value(
             return _summary(measure, events, start_ms, query.bucket_ms, random, bad_share)
         case Unmatched():
             return float(random.binomial(events, bad_share))
-        case Histogram():
-            return _bins(measure, values)
-        case Tally():
-            return _counts(measure, events, random, bad_share)
         case Measure(statistic=Statistic.COUNT, where=where):
             return float(events if isinstance(where, Always) else random.binomial(events, bad_share))
         case Histogram(edges=edges):
@@ -161,27 +157,6 @@ def _tally(top: int, events: int, random: np.random.Generator, bad_share: float)
 
 def _by_count(labelled: tuple[str, int]) -> tuple[int, str]:
     return -labelled[1], labelled[0]
-
-
-def _bins(measure: Histogram, values: np.ndarray) -> Bins:
-    numbers, counts = np.unique(np.searchsorted(measure.edges, values, side="right"), return_counts=True)
-    return Bins(tuple(zip(numbers.tolist(), counts.tolist(), strict=True)))
-
-
-def _counts(measure: Tally, events: int, random: np.random.Generator, bad_share: float) -> Counts:
-    """Most labels are few; a bad stretch has one more, which is stuck. No share of bad ones: one label and no other."""
-    usual = np.minimum(random.geometric(0.15, events), 40) if bad_share else np.ones(events, dtype=int)
-    drawn = np.where(random.random(events) < bad_share * (bad_share > 0.1), 41, usual)
-    numbers, counts = np.unique(drawn, return_counts=True)
-    ordered = sorted(
-        ((f"label-{number:02}", int(count)) for number, count in zip(numbers, counts, strict=True)), key=_most
-    )
-    return Counts(tuple(ordered[: measure.top]), sum(count for _, count in ordered[measure.top :]))
-
-
-def _most(entry: tuple[str, int]) -> tuple[int, str]:
-    label, count = entry
-    return -count, label
 
 
 def _summary(
