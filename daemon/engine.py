@@ -25,6 +25,7 @@ LOG = logging.getLogger("wumu.engine")
 QUARANTINE = "quarantine"
 BEHIND_LIMIT_MS = 300_000
 """Once the logs had been read to their end, judging waits for a new backlog at most this long."""
+_DAY_MS = 86_400_000
 
 
 class Engine:
@@ -147,8 +148,14 @@ class Engine:
         return report
 
     def housekeeping(self) -> None:
-        """Forget what is older than the retention. Raises StoreError or LedgerError."""
-        before_ms = self._clock.now_ms() - self.config.retention_ms
+        """Forget what is older than the retention. Raises StoreError or LedgerError.
+
+        Age is told from the newest event, at most a day later: a clock that ran ahead must not cost what is kept.
+        """
+        now_ms, newest_ms = self._clock.now_ms(), self._store.health().newest_ms
+        if newest_ms is not None:
+            now_ms = min(now_ms, newest_ms + _DAY_MS)
+        before_ms = now_ms - self.config.retention_ms
         gone = self._store.expire(before_ms)
         self._ledger.prune(before_ms)
         if gone:

@@ -13,8 +13,10 @@ from daemon.errors import LedgerError
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.outbox import Outbox
 from daemon.notify.channel import Message, Occasion
+from daemon.store.base import Batch
 from daemon.store.reference import ReferenceStore
 from daemon.watch import PATIENCE_MS, Trouble
+from recognizer.events import Event
 from tests.support.http_receiver import Receiver, Reply, http_receiver
 from tests.support.rules import config_of
 
@@ -149,3 +151,14 @@ def test_a_clock_that_was_a_day_ahead_holds_no_message_back(site: Site) -> None:
     site.clock.advance_ms(-24 * HOUR)
     site.engine.send()
     assert Outbox(site.ledger).undelivered()[0] == 0
+
+
+def test_a_clock_that_is_a_year_ahead_costs_no_events(site: Site) -> None:
+    """Age is told from the newest event: what lies within the retention before it stays."""
+    newest, old = BEGIN, BEGIN - 40 * 24 * HOUR
+    for at_ms in (newest, newest - HOUR, old):
+        event = Event(timestamp=at_ms, event_type="input_start", event_id=str(at_ms))
+        site.store.append(Batch([event], [b"{}"]))
+    site.clock.advance_ms(365 * 24 * HOUR)
+    site.engine.housekeeping()
+    assert site.store.health().events == 2
