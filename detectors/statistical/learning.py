@@ -13,7 +13,7 @@ from detectors.evidence import in_order
 from detectors.finding import Detection, Finding, Memory
 from detectors.frame import Frame, Key, Series
 from detectors.memory import recall, remember
-from detectors.parameters import Span
+from detectors.parameters import FalseAlarms, Promise, Span
 from detectors.query import MINUTE_MS, Query
 
 SETTLE_MS = 10_000
@@ -41,6 +41,9 @@ Judge = Callable[[Frame, Series, State], tuple[State, list[Finding]]]
 class Learning(DetectorModel):
     """Parameters of a kind that learns by itself what is usual."""
 
+    false_alarms: FalseAlarms = Field(
+        default=Promise(1, 30 * 86_400_000), description="how many false alarms per series are tolerated, at most"
+    )
     bucket: Span = Field(default=MINUTE_MS, description="the events of this long are judged together")
     min_history: Span = Field(default=3_600_000, description="nothing is said before this much was learned")
     history: Span = Field(
