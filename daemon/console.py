@@ -2,7 +2,7 @@
 and, when none runs, from the files."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.marks import Marks
 from daemon.store.base import EventStore, Sample
 from daemon.store.contract import key_order
+from daemon.store.wire import ask_from_json, frame_to_json
 from detectors.base import Learner, Stage
 from detectors.condition import AnyCharacter, Condition, Exists, Not, all_of, any_of, equals
 from detectors.duration import format_duration
@@ -23,7 +24,7 @@ from recognizer.paths import UNSAFE_RANGES, clean, visible
 from rules.model import Config, Rule
 from rules.where import WhereError, parse, to_kql
 
-VERBS = ("query", "trace", "explain")
+VERBS = ("query", "trace", "explain", "ask")
 MAX_EVENTS = 10_000
 MAX_REQUESTS_TRACED = 50
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -49,6 +50,7 @@ class Console:
             "query": lambda a: self.query(a["where"], a["since_ms"], a["limit"]),
             "trace": lambda a: self.trace(a["what"], a["since_ms"]),
             "explain": lambda a: self.explain(a["rule"], a["turns"]),
+            "ask": lambda a: self.ask(a["asks"]),
         }
 
     def query(self, where: str, since_ms: int, limit: int) -> list[dict[str, Any]]:
@@ -108,6 +110,10 @@ class Console:
             "turns": ledger.evaluations(rule_id, turns),
             "request": self.store.explain(turn.ask),
         }
+
+    def ask(self, asks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The store's own answers, for another process that replays history. Raises StoreError."""
+        return [frame_to_json(frame) for frame in self.store.ask([ask_from_json(ask) for ask in asks])]
 
     def _meant(self, path: str, since_ms: int) -> tuple[Event, ...]:
         """Events with a faulty path that stands for ``path`` once it is cleaned."""

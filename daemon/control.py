@@ -46,11 +46,11 @@ class Control:
         self._path.unlink(missing_ok=True)
 
 
-def call(path: Path, verb: str, arguments: Mapping[str, Any]) -> Any:
+def call(path: Path, verb: str, arguments: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> Any:
     """Ask the daemon. Raises NotRunning when there is none and WumuError with the daemon's own words."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(TIMEOUT_S)
+            connection.settimeout(timeout_s)
             with _address(path) as address:
                 connection.connect(address)
             connection.sendall(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")

@@ -8,12 +8,13 @@ import bisect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from daemon.alerts.lifecycle import advance
 from daemon.alerts.model import Alert, Transition
 from daemon.baseline import Mark, rebased
 from daemon.errors import StoreError, StoreUnavailable
-from daemon.store.base import Ask, EventStore
+from daemon.store.base import Ask
 from detectors.finding import Finding, Memory
 from detectors.frame import Frame, Interval, Key
 from detectors.query import Query
@@ -23,6 +24,12 @@ ALMOST = 0.9
 """A turn that comes this near to a rule's interval counts as in time: a schedule is never exact."""
 STEP_BACK_MS = 60_000
 """A watermark this far ahead of what is known was set by a clock that has been set back since."""
+
+
+class Source(Protocol):
+    """What a tick needs of an event store: answers."""
+
+    def ask(self, asks: Sequence[Ask]) -> tuple[Frame, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ def marked(turn: Due, state: RuleState, marks: Sequence[Mark]) -> Due:
 def tick(
     rules: Sequence[Rule],
     states: Mapping[str, RuleState],
-    store: EventStore,
+    store: Source,
     now_ms: int,
     catch_up_ms: int,
     marks: Sequence[Mark] = (),
@@ -197,7 +204,7 @@ def _live_through(
     """
     rule = turn.rule
     if turn.query.partial:
-        keep_ms = max(rule.policy.keep_firing_for_ms, _step_ms(turn))
+        keep_ms = max(rule.policy.keep_firing_for_ms, step_ms(rule, turn.query))
         rule = replace(rule, policy=replace(rule.policy, keep_firing_for_ms=keep_ms))
     alerts: Mapping[Key, Alert] = {key: _not_ahead(alert, turn.from_ms) for key, alert in state.alerts.items()}
     steps = _steps(turn, findings) if alerts or findings else []
@@ -206,8 +213,8 @@ def _live_through(
         place = min(bisect.bisect_left(steps, finding.at_ms), len(steps) - 1)
         by_step.setdefault(steps[place], []).append(finding)
     moved: list[Transition] = []
-    for step_ms in steps:
-        alerts, transitions = advance(alerts, by_step.get(step_ms, ()), rule, step_ms)
+    for at_ms in steps:
+        alerts, transitions = advance(alerts, by_step.get(at_ms, ()), rule, at_ms)
         moved.extend(transitions)
     return alerts, tuple(moved)
 
@@ -221,19 +228,22 @@ def _not_ahead(alert: Alert, from_ms: int) -> Alert:
 
 def _steps(turn: Due, findings: Sequence[Finding]) -> list[int]:
     """The times at which the alerts of a stretch are looked at: the ends of buckets, and the new findings' times."""
-    step = _step_ms(turn)
+    step = step_ms(turn.rule, turn.query)
     grid = range(_floor(turn.from_ms, step) + step, turn.until_ms, step)
     news = {finding.at_ms for finding in findings if turn.from_ms < finding.at_ms < turn.until_ms}
     return sorted({*grid, *news, turn.until_ms})
 
 
-def _step_ms(turn: Due) -> int:
-    """Whole buckets: at any other time a rule on open buckets finds nothing, which would look like an end."""
-    bucket = turn.query.bucket_ms or turn.rule.every_ms
-    return -(-turn.rule.every_ms // bucket) * bucket if turn.query.partial else bucket
+def step_ms(rule: Rule, query: Query) -> int:
+    """How far apart a rule's alerts are looked at when much is judged at once.
+
+    Whole buckets: at any other time a rule on open buckets finds nothing, which would look like an end.
+    """
+    bucket = query.bucket_ms or rule.every_ms
+    return -(-rule.every_ms // bucket) * bucket if query.partial else bucket
 
 
-def _frames(turns: Sequence[Due], store: EventStore) -> Sequence[Frame | StoreError]:
+def _frames(turns: Sequence[Due], store: Source) -> Sequence[Frame | StoreError]:
     """All answers in one round trip; rule by rule if one query is refused, so that it harms only its own rule."""
     asks = [turn.ask for turn in turns]
     if not asks:
@@ -246,7 +256,7 @@ def _frames(turns: Sequence[Due], store: EventStore) -> Sequence[Frame | StoreEr
         return [_frame(ask, store) for ask in asks]
 
 
-def _frame(ask: Ask, store: EventStore) -> Frame | StoreError:
+def _frame(ask: Ask, store: Source) -> Frame | StoreError:
     try:
         return store.ask([ask])[0]
     except StoreUnavailable:
