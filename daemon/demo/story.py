@@ -27,7 +27,7 @@ SEED = 7
 LEARNING_S = 50.0
 PATIENCE_S = 75.0
 STATISTICAL: dict[str, dict[str, Any]] = {
-    "latency": {"min_history": "40s", "history": "30m", "threshold": 3.5},
+    "latency": {"min_history": "40s", "history": "30m"},
     "confidence_drift": {"min_history": "40s", "history": "30m"},
 }
 

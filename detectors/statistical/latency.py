@@ -1,78 +1,69 @@
 """`latency`: a stage has become slower than it usually is."""
 
-import bisect
+import enum
+import itertools
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from functools import cached_property
+from typing import ClassVar, Self
 
-import msgspec
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from detectors.base import ConditionParameter
+from detectors.base import ConditionParameter, Progress, Stage
 from detectors.condition import equals
-from detectors.evidence import beyond
+from detectors.evidence import beyond, in_order
 from detectors.finding import Detection, Expected, Finding, Memory, Reason
-from detectors.frame import Frame, Interval, Key, Series
-from detectors.query import Measure, Query, Statistic
+from detectors.frame import Bins, Frame, Interval, Key, Series
+from detectors.memory import recall
+from detectors.parameters import Span
+from detectors.query import Histogram, Query
 from detectors.statistical.learning import SETTLE_MS, LearnedState, Learning
-from detectors.stats.level import Usual, usual_levels
-from detectors.stats.robust import change_start
-from detectors.stats.series import bucket_end_ms, bucket_starts, counts_on_grid, first_fresh, on_grid
+from detectors.stats.histograms import geometric_edges
+from detectors.stats.rows import from_text, to_text
+from detectors.stats.series import bucket_end_ms
+from detectors.stats.slowdown import DEPTH
+from detectors.stats.slowdown_watch import Batch, Plan, Slow, Watch, start_anew
 from detectors.units import unit_of
 from recognizer.reasons import EventType
 
-_MEDIAN = 50.0
-_REFRESH_BUCKETS = 10
-_RECENT_BUCKETS = 60
-_LEAST_BEYOND = 3
-_LEAST_SCALE = 0.01
-_STEPS = 1_000
-_SMALLEST = 1e-6
-_MOST_EVENTS = 10**9
+GAMMA = 1.12
+"""The ratio of neighbouring edges: a quantile is known to 6 %."""
+
+_MOST_EDGES = 256
+_DAY_MS = 86_400_000
+_SECOND_TAIL = 0.4
+"""The second tail is this part of the first: beyond p98 where the first is beyond p95."""
+
+_LONGEST_CHANCE_DAYS = 1e9
+_MOST_VALUES = 1e9
 
 
-_Thousandths = Annotated[int, msgspec.Meta(ge=-20_000, le=240_000)]
+class Shape(enum.StrEnum):
+    """What has become slower."""
 
-
-class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of a bucket: thousandths of the logarithms of its median and of the judged percentile."""
-
-    start_ms: int
-    events: Annotated[int, msgspec.Meta(ge=1)]
-    median: _Thousandths
-    upper: _Thousandths
-    odd: bool = False
-    """It belongs to a slowdown and does not say what is usual."""
+    ALL = "all"
+    TAIL = "tail"
 
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``usual`` is per channel (median, judged percentile); ``refreshed`` the tens of buckets it was made in."""
+    """Of one series: the numbers of `detectors.stats.slowdown` and the newest histograms as base64 with their checksum,
+    the number of the newest bucket (starts are multiples of the bucket) and of the one in which a slowdown began."""
 
-    buckets: tuple[Bucket, ...] = ()
-    usual: tuple[tuple[Usual, ...], tuple[Usual, ...]] = ((), ())
-    refreshed: int = -1
-    since_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Rise:
-    """How far one channel has risen over one window. Levels are logarithms; ``score`` is 1 at the edge of the band."""
-
-    channel: int
-    usual: Usual
-    level: float
-    high: float
-    score: float
+    numbers: str
+    pooled: str
+    checksum: int
+    newest: int
+    since: int | None = None
 
 
 class Latency(Learning):
-    """The median or an upper percentile of ``field`` lies clearly above what it usually is.
+    """Most values of ``field``, or a slow minority of them, are clearly above what they usually are.
 
-    Two channels are judged, the median (many events say where it is, so it shows a general slowdown early) and
-    ``percent`` (a slow minority). A finding needs evidence pooled over two buckets or more, by at least ``threshold``
-    robust standard deviations, and a change that matters: ``min_change`` of the usual level and ``min_change_value``.
+    Judged are the ranks of all values among those that are usual, and how many lie beyond ``percent`` and further out,
+    pooled over the last 1, 3, 5, 10 and 30 buckets. It speaks when chance alone would give as much less often than
+    ``false_alarms`` allows, and the change matters: by ``min_change`` of the usual value and by ``min_change_value``.
     """
 
     kind: ClassVar[str] = "latency"
@@ -85,158 +76,191 @@ class Latency(Learning):
         default=("host", "model_name"), description="one series per combination of these fields' values"
     )
     field: str = Field(default="duration_ms", min_length=1, description="the duration")
-    percent: float = Field(default=95.0, ge=50, lt=100, description="the percentile judged beside the median")
-    threshold: float = Field(default=5.0, ge=2, le=100, description="robust standard deviations that are too many")
+    history: Span = Field(
+        default=_DAY_MS, description="how much of the past says what is usual; older values fade exponentially"
+    )
+    percent: float = Field(default=95.0, ge=50, lt=100, description="where the slow minority begins that is counted")
     min_change: float = Field(default=0.2, gt=0, le=100, description="smaller relative changes are not reported")
     min_change_value: float = Field(
         default=5.0, ge=0, description="smaller changes are not reported, in the field's unit"
     )
-    at_least_events: int = Field(default=10, ge=1, description="with fewer events in a window nothing is said")
+    at_least_events: int = Field(default=6, ge=1, description="with fewer events in a window nothing is said")
+    shortest: float = Field(default=1.0, gt=0, le=1e9, description="values below are not told apart, the field's unit")
+    longest: float = Field(
+        default=60_000.0, gt=0, le=1e12, description="values from here on are not told apart, in the field's unit"
+    )
+
+    @model_validator(mode="after")
+    def _edges_fit(self) -> Self:
+        if not 1 <= math.log(self.longest / self.shortest) / math.log(GAMMA) < _MOST_EDGES - 1:
+            most = self.shortest * GAMMA ** (_MOST_EDGES - 2)
+            raise ValueError(f"'longest' must be greater than 'shortest' ({self.shortest:g}), up to {most:.2g}")
+        return self
+
+    @cached_property
+    def edges(self) -> tuple[float, ...]:
+        """The bounds of the histogram's bins."""
+        count = round(math.log(self.longest / self.shortest) / math.log(GAMMA)) + 1
+        return geometric_edges(self.shortest, self.longest, max(count, 2))
+
+    @cached_property
+    def _watch(self) -> Watch:
+        tail = 1.0 - self.percent / 100.0
+        return Watch(
+            Plan(
+                edges=np.array(self.edges),
+                false_per_bucket=min(self.bucket / self.false_alarms.every_ms, 0.5),
+                min_history=self.min_history / self.bucket,
+                history=self.history_ms / self.bucket,
+                adapt_after=self.adapt_after / self.bucket,
+                tails=(1.0 - tail, 1.0 - tail * _SECOND_TAIL),
+                min_change=self.min_change,
+                min_change_value=self.min_change_value,
+                at_least=self.at_least_events,
+            )
+        )
 
     def query(self) -> Query:
         return Query(
             where=self.where,
             group_by=self.group_by,
-            measures=(
-                Measure("count", field=self.field),
-                Measure("median", Statistic.PERCENTILE, self.field, _MEDIAN),
-                Measure("upper", Statistic.PERCENTILE, self.field, self.percent),
-            ),
+            measures=(Histogram("values", self.field, self.edges),),
             bucket_ms=self.bucket,
             settle_ms=SETTLE_MS,
         )
 
     def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
-        return self.learn(self.query(), frame, memory, State, self._judge_series)
-
-    def _judge_series(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
+        if not frame.complete:
+            return Detection((), memory)
+        states = self.recalled(self.query(), frame, memory, State)
+        known = [states.get(series.key) for series in frame.series]
+        batch = self._unpacked(known)
+        judged_ms = [frame.interval.start_ms if state is None else state.judged_ms for state in known]
         findings: list[Finding] = []
-        for bucket in _fresh(frame, series, state.judged_ms):
-            state = self._refreshed(state, bucket.start_ms)
-            rise = self._rise(state, bucket)
-            state = self._learned(state, bucket, rise)
-            if rise is not None and state.since_ms is not None:
-                at_ms = bucket_end_ms(frame, bucket.start_ms)
-                findings.append(self._finding(series.key, at_ms, state.since_ms, rise))
-        return msgspec.structs.replace(state, judged_ms=frame.interval.end_ms), findings
+        for start_ms, cells in itertools.groupby(_fresh(frame, judged_ms), key=lambda cell: cell[0]):
+            rows, histograms = _histograms([(row, bins) for _, row, bins in cells], len(self.edges) + 1)
+            verdict = self._watch.step(batch, rows, histograms, start_ms // self.bucket, start_ms)
+            findings.extend(self._finding(frame.series[slow.row].key, frame, start_ms, slow) for slow in verdict.slow)
+        kept = {key: memory[key] for key in states}
+        head = {"version": 1, "query": self.digest(self.query()), "judged_ms": frame.interval.end_ms}
+        kept.update(zip((series.key for series in frame.series), _packed(batch, head), strict=True))
+        return Detection(in_order(findings), kept)
 
-    def _refreshed(self, state: State, now_ms: int) -> State:
-        """The state with what is usual brought up to date, every ten buckets and never during a slowdown."""
-        turn = now_ms // (self.bucket * _REFRESH_BUCKETS)
-        if state.since_ms is not None or turn == state.refreshed:
-            return state
-        known = [bucket for bucket in state.buckets if not bucket.odd]
-        if len(known) * self.bucket < self.min_history:
-            return msgspec.structs.replace(state, usual=((), ()))
-        events = np.array([bucket.events for bucket in known], dtype=float)
-        usual = tuple(
-            usual_levels(np.array([_logs(bucket)[channel] for bucket in known]), events, _LEAST_SCALE)
-            for channel in (0, 1)
-        )
-        return msgspec.structs.replace(state, usual=(usual[0], usual[1]), refreshed=turn)
+    def progress(self, memory: Memory) -> Progress:
+        """See `detectors.base.Learner`."""
+        state = recall(memory, State)
+        batch = self._unpacked([state])
+        learned = float(self._watch.plan.layout.split(batch.numbers)["learned"][0, 0])
+        needed = math.ceil(self.min_history / self.bucket)
+        warm = learned >= needed
+        stage = Stage.WARMING_UP if not warm else Stage.JUDGING if batch.since[0] < 0 else Stage.ALARMED
+        return Progress(stage, min(int(learned), needed), needed, "buckets", self.false_alarms.every_days)
 
-    def _recent(self, state: State, bucket: Bucket) -> list[Bucket]:
-        newest = state.buckets[1 - _RECENT_BUCKETS :]
-        return [*_since(newest, bucket.start_ms - _RECENT_BUCKETS * self.bucket), bucket]
+    def rebase(self, memory: Memory, at_ms: int) -> Memory:
+        """See `detectors.base.Learner`: what has come since then is the beginning of the new baseline."""
+        state = recall(memory, State)
+        return memory if state is None else self._anew(state, at_ms // self.bucket)
 
-    def _rise(self, state: State, bucket: Bucket) -> _Rise | None:
-        """The clearest rise that is enough to be reported."""
-        recent = self._recent(state, bucket)
-        events = [one.events for one in recent]
-        rises: list[_Rise] = []
-        for channel, percent in enumerate((_MEDIAN, self.percent)):
-            logs = [_logs(one)[channel] for one in recent]
-            for usual in state.usual[channel]:
-                rise = self._over(usual, channel, percent, logs[-usual.width :], events[-usual.width :])
-                if rise is not None:
-                    rises.append(rise)
-        return max(rises, key=lambda rise: rise.score, default=None)
+    def accept(self, memory: Memory) -> Memory:
+        """See `detectors.base.Learner`: what has come since the change began is usual from now on."""
+        state = recall(memory, State)
+        return memory if state is None or state.since is None else self._anew(state, state.since)
 
-    def _over(
-        self, usual: Usual, channel: int, percent: float, logs: Sequence[float], events: Sequence[int]
-    ) -> _Rise | None:
-        """The rise of one window, if it is enough to be reported."""
-        total = sum(events)
-        if len(logs) < usual.width or total < self.at_least_events:
-            return None
-        if total * (100.0 - percent) / 100.0 < _LEAST_BEYOND:
-            return None  # too few events lie beyond the percentile to say where it is
-        level = usual.level(logs, events)
-        if level <= usual.centre:
-            return None
-        room = max(self.threshold * usual.noise(total), math.log1p(self.min_change))
-        high = max(usual.centre + room, math.log(math.exp(usual.centre) + self.min_change_value))
-        score = (level - usual.centre) / (high - usual.centre)
-        newest = max(2, usual.width // 3)
-        if score < 1 or usual.level(logs[-newest:], events[-newest:]) < (usual.centre + level) / 2:
-            return None  # not enough, or over: only the older buckets are slow
-        return _Rise(channel, usual, level, high, score)
+    def _anew(self, state: State, since: int) -> Memory:
+        batch, layout = self._unpacked([state]), self._watch.plan.layout
+        arrays = layout.split(batch.numbers)
+        start_anew(arrays, batch.pooled, 0, min(max(state.newest + 1 - since, 0), DEPTH))
+        batch.numbers, batch.since = layout.join(arrays), np.array([-1])
+        return _packed(batch, {"version": 1, "query": state.query, "judged_ms": state.judged_ms})[0]
 
-    def _learned(self, state: State, bucket: Bucket, rise: _Rise | None) -> State:
-        """The state with one more bucket. A slowdown is kept out of what is usual until it has lasted."""
-        buckets = _since(state.buckets, bucket.start_ms - self.history_ms)
-        if rise is None:
-            return msgspec.structs.replace(state, buckets=(*buckets, bucket), since_ms=None)
-        since_ms = self._began_ms(state, bucket, rise) if state.since_ms is None else state.since_ms
-        if bucket.start_ms + self.bucket - since_ms >= self.adapt_after:
-            new_usual = (_marked(one, odd=False) for one in (*buckets, bucket) if one.start_ms >= since_ms)
-            return msgspec.structs.replace(state, buckets=tuple(new_usual), usual=((), ()), refreshed=-1, since_ms=None)
-        if state.since_ms is None:
-            buckets = tuple(_marked(one, odd=True) if one.start_ms >= since_ms else one for one in buckets)
-        return msgspec.structs.replace(state, buckets=(*buckets, _marked(bucket, odd=True)), since_ms=since_ms)
+    def _unpacked(self, states: Sequence[State | None]) -> Batch:
+        """The states side by side; one that is missing or damaged begins anew."""
+        batch = self._watch.fresh(len(states))
+        width, bins = self._watch.plan.layout.width, self._watch.plan.bins
+        for row, state in enumerate(states):
+            if state is None or _checksum(state.numbers, state.pooled) != state.checksum:
+                continue
+            numbers = from_text(state.numbers, width, np.float32)
+            pooled = from_text(state.pooled, DEPTH * bins, np.uint8)
+            if numbers is not None and pooled is not None:
+                batch.numbers[row], batch.pooled[row] = numbers, pooled.reshape(DEPTH, bins)
+                batch.newest[row], batch.since[row] = state.newest, -1 if state.since is None else state.since
+        return batch
 
-    def _began_ms(self, state: State, bucket: Bucket, rise: _Rise) -> int:
-        recent = self._recent(state, bucket)
-        middle = (rise.usual.centre + rise.high) / 2
-        excess = [(_logs(one)[rise.channel] - middle) * min(one.events, rise.usual.cap) for one in recent]
-        return recent[change_start(np.array(excess))].start_ms
-
-    def _finding(self, key: Key, at_ms: int, since_ms: int, rise: _Rise) -> Finding:
-        high, since_ms = math.exp(rise.high), min(since_ms, at_ms)
+    def _finding(self, key: Key, frame: Frame, start_ms: int, slow: Slow) -> Finding:
+        at_ms = bucket_end_ms(frame, start_ms)
+        since_ms = min(slow.since * self.bucket, at_ms)
+        chance_days = self.bucket / _DAY_MS / max(slow.per_bucket, 1e-30)
         return Finding(
             key=key,
             at_ms=at_ms,
             since_ms=since_ms,
             reason=Reason.LATENCY_SHIFT,
-            observed=math.exp(rise.level),
-            expected=Expected(high=high),
+            observed=slow.observed,
+            expected=Expected(high=slow.high),
             unit=unit_of(self.field),
-            score=rise.score,
-            evidence=beyond(self.where, self.field, high, Interval(since_ms, at_ms), high=True),
+            score=slow.score,
+            evidence=beyond(self.where, self.field, slow.high, Interval(since_ms, at_ms), high=True),
+            chance_days=min(chance_days, _LONGEST_CHANCE_DAYS),
             details={
                 "field": self.field,
-                "percent": (_MEDIAN, self.percent)[rise.channel],
-                "usual": math.exp(rise.usual.centre),
-                "buckets": rise.usual.width,
+                "slower": (Shape.TAIL if slow.tail else Shape.ALL).value,
+                "percent": round(100.0 * slow.share, 1),
+                "usual": slow.usual,
+                "buckets": slow.buckets,
+                "requests": slow.values,
             },
         )
 
 
-def _logs(bucket: Bucket) -> tuple[float, float]:
-    """The level of each channel."""
-    return bucket.median / _STEPS, bucket.upper / _STEPS
+def _fresh(frame: Frame, judged_ms: Sequence[int]) -> list[tuple[int, int, Bins]]:
+    """(start, row, histogram) of the buckets that hold values and have not been judged, in time order."""
+    return sorted(
+        (
+            (start_ms, row, bins)
+            for row, series in enumerate(frame.series)
+            for start_ms, bins in _buckets(series, max(frame.fresh_from_ms, judged_ms[row]))
+        ),
+        key=lambda cell: cell[:2],
+    )
 
 
-def _since(buckets: tuple[Bucket, ...], start_ms: int) -> tuple[Bucket, ...]:
-    """The buckets that start later; they are in time order."""
-    return buckets[bisect.bisect_right(buckets, start_ms, key=lambda bucket: bucket.start_ms) :]
+def _buckets(series: Series, from_ms: int) -> Iterator[tuple[int, Bins]]:
+    for start_ms, value in zip(series.bucket_start_ms, series.values["values"], strict=True):
+        if start_ms >= from_ms and isinstance(value, Bins) and value.counts:
+            yield start_ms, value
 
 
-def _marked(bucket: Bucket, *, odd: bool) -> Bucket:
-    return msgspec.structs.replace(bucket, odd=odd)
+def _histograms(cells: Sequence[tuple[int, Bins]], bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, and their histograms as a matrix."""
+    rows = np.array([row for row, _ in cells], np.int64)
+    sizes = [len(value.counts) for _, value in cells]
+    flat = np.array([pair for _, value in cells for pair in value.counts], np.float64)
+    histograms = np.zeros((len(cells), bins))
+    histograms[np.repeat(np.arange(len(cells)), sizes), flat[:, 0].astype(np.int64)] = np.minimum(
+        flat[:, 1], _MOST_VALUES
+    )
+    return rows, histograms
 
 
-def _fresh(frame: Frame, series: Series, judged_ms: int) -> Iterator[Bucket]:
-    """The buckets that have not been judged and whose values are known."""
-    starts = bucket_starts(frame)
-    counts = counts_on_grid(frame, series, "count", starts)
-    medians, uppers = (on_grid(frame, series, name, starts) for name in ("median", "upper"))
-    for index in range(first_fresh(frame, starts), len(starts)):
-        known = counts[index] >= 1 and not np.isnan(medians[index]) and not np.isnan(uppers[index])
-        if known and starts[index] >= judged_ms:
-            events = int(min(counts[index], _MOST_EVENTS))
-            yield Bucket(starts[index], events, _thousandths(medians[index]), _thousandths(uppers[index]))
+def _packed(batch: Batch, head: Memory) -> list[Memory]:
+    """Every row as a memory."""
+    packed: list[Memory] = []
+    for row in range(len(batch.newest)):
+        numbers, pooled = to_text(batch.numbers[row]), to_text(batch.pooled[row])
+        since = int(batch.since[row])
+        packed.append(
+            {
+                **head,
+                "numbers": numbers,
+                "pooled": pooled,
+                "checksum": _checksum(numbers, pooled),
+                "newest": int(batch.newest[row]),
+                "since": None if since < 0 else since,
+            }
+        )
+    return packed
 
 
-def _thousandths(value: float) -> int:
-    return round(_STEPS * math.log(max(value, _SMALLEST)))
+def _checksum(numbers: str, pooled: str) -> int:
+    return zlib.crc32(pooled.encode(), zlib.crc32(numbers.encode()))

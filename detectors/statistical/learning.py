@@ -81,9 +81,8 @@ class Learning(DetectorModel):
         """
         if not frame.complete:
             return Detection((), memory)
-        name = _digest(query)
-        recalled = ((key, recall(old, layout)) for key, old in memory.items())
-        states = {key: state for key, state in recalled if state is not None and self._fits(state, name, frame)}
+        states = self.recalled(query, frame, memory, layout)
+        name = self.digest(query)
         kept = {key: memory[key] for key in states}
         findings: list[Finding] = []
         for series in frame.series:
@@ -93,10 +92,19 @@ class Learning(DetectorModel):
             kept[series.key] = remember(state)
         return Detection(in_order(findings), kept)
 
+    def recalled(
+        self, query: Query, frame: Frame, memory: Mapping[Key, Memory], layout: type[State]
+    ) -> dict[Key, State]:
+        """What is remembered of every key that has not been silent for too long, as far as it can be used."""
+        name = self.digest(query)
+        recalled = ((key, recall(old, layout)) for key, old in memory.items())
+        return {key: state for key, state in recalled if state is not None and self._fits(state, name, frame)}
+
+    @staticmethod
+    def digest(query: Query) -> str:
+        """Names the query that a memory was learned with."""
+        return hashlib.blake2s(repr(query).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
     def _fits(self, state: LearnedState, name: str, frame: Frame) -> bool:
         age_ms = frame.interval.end_ms - state.judged_ms
         return state.query == name and 0 <= age_ms < self.history_ms
-
-
-def _digest(query: Query) -> str:
-    return hashlib.blake2s(repr(query).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -1,14 +1,16 @@
 """Made-up telemetry: what one minute of a service's durations and scores looks like, as a store would sum it up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.frame import Frame, Interval, Series
+from detectors.frame import Bins, Frame, Interval, Series
+from detectors.statistical.latency import Latency
 
 MINUTE_MS = 60_000
 T0_MS = 1_700_006_400_000
+EDGES = Latency().edges
 Floats = NDArray[np.float64]
 Change = Callable[[int, Floats, np.random.Generator], Floats]
 """Minute, values of the minute, randomness → values."""
@@ -67,16 +69,17 @@ def scores(
     return [change(minute, np.clip(part + levels[minute], 0, 1), random) for minute, part in enumerate(parts)]
 
 
-def latency_series(name: str, minutes: list[Floats]) -> Series:
+def binned(values: Floats, edges: Sequence[float]) -> Bins:
+    places, counts = np.unique(np.searchsorted(np.array(edges), values, side="right"), return_counts=True)
+    return Bins(tuple(zip(places.tolist(), counts.tolist(), strict=True)))
+
+
+def latency_series(name: str, minutes: list[Floats], edges: Sequence[float] = EDGES) -> Series:
     shown = [(number, values) for number, values in enumerate(minutes) if len(values)]
     return Series(
         (("host", name), ("model_name", "digits")),
         tuple(T0_MS + number * MINUTE_MS for number, _ in shown),
-        {
-            "count": tuple(float(len(values)) for _, values in shown),
-            "median": tuple(float(np.percentile(values, 50)) for _, values in shown),
-            "upper": tuple(float(np.percentile(values, 95)) for _, values in shown),
-        },
+        {"values": tuple(binned(values, edges) for _, values in shown)},
     )
 
 

@@ -146,7 +146,8 @@ def test_the_unit_of_the_field_does_not_matter() -> None:
     random = np.random.default_rng(6)
     minutes = durations(random, per_minute=30, minutes=400, change=slower(2, 20))
     in_ms = judge(Latency(min_change_value=0), 400, latency_series("a", minutes)).findings
-    in_s = judge(Latency(min_change_value=0), 400, latency_series("a", [values / 1_000 for values in minutes])).findings
+    seconds = Latency(min_change_value=0, shortest=0.001, longest=60)
+    in_s = judge(seconds, 400, latency_series("a", [values / 1_000 for values in minutes], seconds.edges)).findings
     assert [one.at_ms for one in in_ms] == [one.at_ms for one in in_s] != []
     assert in_s[0].observed == pytest.approx(in_ms[0].observed / 1_000, rel=0.01)
 

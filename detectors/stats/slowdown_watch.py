@@ -1,0 +1,313 @@
+"""The test for a slowdown as a watch over many series: judge a bucket, raise or end alarms, learn from the rest."""
+
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.stats import rhythm
+from detectors.stats.histograms import quantile
+from detectors.stats.robust import change_start
+from detectors.stats.rows import Layout, Rows
+from detectors.stats.series import Floats
+from detectors.stats.slowdown import (
+    CHANNELS,
+    DEPTH,
+    LOCATION,
+    WINDOWS,
+    Contrasts,
+    Ints,
+    State,
+    contrast,
+    enter,
+    shapes,
+    surprise,
+)
+from detectors.stats.slowdown_learning import PRIOR_WANDER, chance_rates, learn, mean_excess
+
+_NONE = -1
+_CALM_BUCKETS = 5
+_FULL = 255
+_LEAST_VALUES = 100
+_NORMAL = NormalDist()
+
+Pooled = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of the watch; spans are in buckets.
+
+    edges             of the histograms, in the unit of the values
+    false_per_bucket  the share of buckets that may begin a false alarm
+    tails             the two quantiles beyond which values are counted
+    min_change        smaller relative changes, and absolute ones below ``min_change_value``, are no alarm
+    at_least          windows of fewer values say nothing
+    """
+
+    edges: Floats
+    false_per_bucket: float
+    min_history: float = 60.0
+    history: float = 1_440.0
+    adapt_after: float = 360.0
+    tails: tuple[float, float] = (0.95, 0.98)
+    min_change: float = 0.2
+    min_change_value: float = 5.0
+    at_least: int = 6
+    layout: Layout = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layout", Layout(shapes(self.bins)))
+
+    @property
+    def bins(self) -> int:
+        return len(self.edges) + 1
+
+
+@dataclass(slots=True)
+class Batch:
+    """The states of some series: numbers, the last buckets' histograms in 8 bits, and bucket numbers (-1: none).
+
+    newest  the newest bucket that was judged
+    since   the bucket in which the slowdown that is going on began
+    """
+
+    numbers: Rows
+    pooled: Pooled
+    newest: Ints
+    since: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """One series is slow: what its newest buckets show, in the unit of the values.
+
+    observed, usual  the ``share`` quantile of the window, and what it usually is at this time; ``high`` the bound
+    score            how far out: surprise in multiples of what the promise asks for
+    per_bucket       the share of buckets in which chance would give as much
+    """
+
+    row: int
+    since: int
+    tail: bool
+    share: float
+    observed: float
+    usual: float
+    high: float
+    buckets: int
+    values: int
+    score: float
+    per_bucket: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of one bucket: the alarms, and for every row how unusual it is (-ln of the share of such buckets by chance)."""
+
+    slow: tuple[Slow, ...]
+    unusual: Floats
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Judges buckets by a plan. Stateless: all that changes is in the batch."""
+
+    plan: Plan
+
+    def fresh(self, count: int) -> Batch:
+        """Series of which nothing is known."""
+        state = self.plan.layout.split(np.zeros((count, self.plan.layout.width), np.float32))
+        state["wander"][:] = np.repeat(np.array(PRIOR_WANDER)[:, None], 3, axis=1) * np.array([1.0, 1.0, 0.5])
+        return Batch(
+            self.plan.layout.join(state),
+            np.zeros((count, DEPTH, self.plan.bins), np.uint8),
+            np.full(count, _NONE, np.int64),
+            np.full(count, _NONE, np.int64),
+        )
+
+    def step(self, batch: Batch, rows: Ints, histogram: Floats, number: int, at_ms: int) -> Verdict:
+        """Judge and learn one bucket of some rows; ``batch`` is changed. Every bucket holds values.
+
+        number  the running number of the bucket, larger than that of any bucket the rows have seen
+        at_ms   its start, which tells the time of the day and the weekday (UTC)
+        """
+        plan = self.plan
+        state = plan.layout.split(batch.numbers[rows])
+        newest = batch.newest[rows]
+        gap = np.where(newest == _NONE, 10 * DEPTH, number - newest)
+        pooled = _pushed(batch.pooled[rows], histogram, gap)
+        sums = enter(state, histogram, gap, at_ms, plan.tails)
+        contrasts = contrast(state)
+        surprises = surprise(contrasts, plan.at_least)
+        largest = surprises.max(axis=1)
+        rates = chance_rates(state, largest)
+        rate = rates.min(axis=1)
+        ready = state["learned"][:, 0] >= plan.min_history
+        since = batch.since[rows]
+        slow: list[Slow] = []
+        calm = np.ones(len(rows), np.bool_)
+        for row in np.flatnonzero(ready & (rate <= plan.false_per_bucket)):
+            # the smallest surprise of each channel that keeps the promise
+            needed = largest[row] - np.log(plan.false_per_bucket / rates[row]) * mean_excess(state)[row]
+            case = _Case(plan, state, contrasts, surprises[row], needed, pooled[row], int(row), at_ms)
+            found = case.slow(number, int(since[row]), int(rows[row]), rates[row])
+            if found is not None:
+                slow.append(found)
+                calm[row] = False
+                if since[row] == _NONE:
+                    since[row] = found.since
+                    _forget_newest(state, pooled, int(row), number - found.since)
+        state["calm"][:, 0] = np.where(calm, state["calm"][:, 0] + 1.0, 0.0)
+        since = np.where(state["calm"][:, 0] >= _CALM_BUCKETS, _NONE, since)
+        lasted = (since != _NONE) & (number + 1 - since >= plan.adapt_after)
+        for row in np.flatnonzero(lasted):
+            start_anew(state, pooled, int(row), DEPTH)
+        since = np.where(lasted, _NONE, since)
+        learns = since == _NONE
+        learn(state, histogram, contrasts, largest, learns & ~lasted, plan.history)
+        moved = state["model"].copy()
+        rhythm.observe(state, at_ms, sums, histogram.sum(axis=1), learns)
+        _follow_model(state, moved, at_ms)
+        batch.numbers[rows], batch.pooled[rows] = plan.layout.join(state), pooled
+        batch.newest[rows], batch.since[rows] = number, since
+        return Verdict(tuple(slow), np.where(ready, np.maximum(-np.log(rate), 0.0), 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One row whose newest bucket is too unusual for chance: does it matter, and since when?"""
+
+    plan: Plan
+    state: State
+    contrasts: Contrasts
+    surprises: Floats
+    needed: Floats
+    pooled: Pooled
+    row: int
+    at_ms: int
+
+    def slow(self, number: int, since: int, name: int, rates: Floats) -> Slow | None:
+        """The most surprising window and channel that shows a change that matters and is still going on."""
+        scores = self.surprises / np.maximum(self.needed, 1e-9)
+        for place in np.argsort(-scores, axis=None, kind="stable"):
+            window, channel = divmod(int(place), CHANNELS)
+            score = float(scores[window, channel])
+            if score < 1.0:
+                return None
+            if not self._goes_on(window, channel):
+                continue
+            share, usual, observed = self._levels(window, channel)
+            bound = max(usual * (1.0 + self.plan.min_change), usual + self.plan.min_change_value)
+            if not observed >= bound:
+                continue
+            return Slow(
+                row=name,
+                since=number - self._age(window, channel) if since == _NONE else since,
+                tail=channel != LOCATION,
+                share=share,
+                observed=observed,
+                usual=usual,
+                high=max(bound, usual * (observed / usual) ** (1.0 / score)),
+                buckets=WINDOWS[window],
+                values=int(self.contrasts.values[self.row, window]),
+                score=score,
+                per_bucket=float(rates[channel]),
+            )
+        return None
+
+    def _goes_on(self, window: int, channel: int) -> bool:
+        """Not if only the older buckets of a long window are slow."""
+        width = WINDOWS[window]
+        if width < 5:
+            return True
+        newest = max(2, width // 3)
+        held = self.state["count"][self.row, :newest].sum()
+        if held <= 0:
+            return False
+        mean = self.state["excess"][self.row, :newest, channel].sum() / held
+        rise = float(self.contrasts.rise[self.row, window, channel])
+        return bool(mean - self.contrasts.level[self.row, window, channel] >= rise / 2)
+
+    def _levels(self, window: int, channel: int) -> tuple[float, float, float]:
+        """The quantile that shows the change best, its usual value and the window's."""
+        usual, edges = self.state["usual"][self.row], self.plan.edges
+        shown = _unpacked(self.pooled[: WINDOWS[window]], self.state["count"][self.row, : WINDOWS[window]])
+        if channel != LOCATION:
+            share = 1.0 - float(self.contrasts.share[self.row, window, channel])
+            return share, quantile(usual, edges, share), quantile(shown, edges, share)
+        level = float(self.contrasts.level[self.row, window, LOCATION])
+        level += float(rhythm.offset(self.state, self.at_ms)[self.row, LOCATION])
+        return 0.5, quantile(usual, edges, _NORMAL.cdf(level)), quantile(shown, edges, 0.5)
+
+    def _age(self, window: int, channel: int) -> int:
+        """How many buckets ago the change began, most likely; 0: in the newest."""
+        count, excess = self.state["count"][self.row], self.state["excess"][self.row, :, channel]
+        middle = self.contrasts.level[self.row, window, channel] + self.contrasts.rise[self.row, window, channel] / 2
+        oldest_first = (excess - count * middle)[::-1]
+        return DEPTH - 1 - change_start(oldest_first)
+
+
+def _pushed(pooled: Pooled, histogram: Floats, gap: Ints) -> Pooled:
+    """The newest histogram in front, counts scaled down to 8 bits where they are larger."""
+    source = np.arange(DEPTH)[None, :] - np.minimum(gap, DEPTH)[:, None]
+    if np.all(gap == 1):
+        moved = np.empty_like(pooled)
+        moved[:, 1:] = pooled[:, :-1]
+    else:
+        moved = pooled[np.arange(len(gap))[:, None], np.maximum(source, 0)]
+        moved[source < 0] = 0
+    scale = np.maximum(histogram.max(axis=1, keepdims=True) / _FULL, 1.0)
+    moved[:, 0] = np.rint(histogram / scale)
+    return moved
+
+
+def _unpacked(pooled: Pooled, counts: Floats) -> Floats:
+    """The sum of some buckets' histograms, each brought back to its count."""
+    held = pooled.sum(axis=-1, dtype=np.float64)
+    factor = np.where(held > 0, counts / np.maximum(held, 1.0), 0.0)
+    result: Floats = (pooled * factor[..., None]).sum(axis=-2)
+    return result
+
+
+def _forget_newest(state: State, pooled: Pooled, row: int, age: int) -> None:
+    """Take out of what is usual the buckets from the change on, which were learned before it was noticed."""
+    for name in ("short", "long"):
+        for kind in (name, f"{name}_weight"):
+            before = state[kind][row, age].copy()
+            state[kind][row, :age] = before
+            state[f"now_{kind}"][row] = before
+    learned = _unpacked(pooled[row, 1 : age + 1], state["count"][row, 1 : age + 1])
+    state["usual"][row] = np.maximum(state["usual"][row] - learned, 0.0)
+
+
+def start_anew(state: State, pooled: Pooled, row: int, buckets: int) -> None:
+    """What the newest ``buckets`` show becomes what is usual, and the levels start there; noise and season are kept.
+
+    Too few values can't tell what is usual: then it is learned from the beginning.
+    """
+    held = state["count"][row, :buckets]
+    state["usual"][row] = _unpacked(pooled[row, :buckets], held)
+    if held.sum() < _LEAST_VALUES:
+        state["learned"][row] = np.count_nonzero(held)
+    for name in ("count", "excess", "expected", "short", "long", "short_weight", "long_weight"):
+        state[name][row] = 0.0
+    for name in ("now_short", "now_long", "now_short_weight", "now_long_weight", "slot_sum", "slot_count"):
+        state[name][row] = 0.0
+    pooled[row] = 0
+
+
+def _follow_model(state: State, before: Floats, at_ms: int) -> None:
+    """Where another season model was chosen the windows begin anew and the levels are told from its offset."""
+    after = state["model"].copy()
+    changed = np.flatnonzero((after != before).any(axis=1))
+    if not len(changed):
+        return
+    part = {name: state[name][changed] for name in ("day", "week", "model")}
+    new = rhythm.offset(part, at_ms)
+    old = rhythm.offset(part | {"model": before[changed]}, at_ms)
+    for name in ("short", "long"):
+        state[f"now_{name}"][changed] += old - new
+        state[name][changed] = state[f"now_{name}"][changed][:, None]
+    for name in ("count", "excess", "expected"):
+        state[name][changed] = 0.0
