@@ -20,6 +20,7 @@ VERBS = {
     "explain": "why a rule did or did not fire: the request, the counts, the verdict",
     "mark": "mark a planned change: baselines start anew",
     "expected": "an alert was normal: it ends, and its rule learns so",
+    "backtest": "what the rules would have found in the events that are kept",
     "query": "events that match a KQL filter",
     "trace": "every event of one picture, invisible characters made visible",
     "recognize": "recognise pictures, one line each",
@@ -40,6 +41,7 @@ VERB = "wumu.verb"
 EXTRAS = {
     "recognize": "recognizer",
     "demo": "demo",
+    "matplotlib": "pictures",
     "elasticsearch": "elasticsearch",
     "elastic_transport": "elasticsearch",
 }
