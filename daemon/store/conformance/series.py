@@ -250,6 +250,30 @@ def the_unmatched_wait_for_the_settle_time(store: EventStore) -> None:
     expect(lost(0, thirteenth), 1.0, "an older end does not")
 
 
+def the_unmatched_wait_for_the_end_of_the_interval(store: EventStore) -> None:
+    """In a long interval an end counts however long after its start it comes, also for one of several keys."""
+    put(
+        store,
+        event(1, "input_start", request_id="slow", host="a"),
+        event(2, "input_start", request_id="lost", host="a"),
+        event(3, "input_start", request_id="lost", host="b"),
+        event(50 * MINUTE_MS, "business_output", request_id="slow", host="c"),
+        event(70 * MINUTE_MS, "input_start", request_id="back", host="a"),
+        event(10 * MINUTE_MS, "business_output", request_id="back", host="a"),
+    )
+    query = Query(group_by=("host",), measures=(Unmatched("lost", "request_id", STARTED, ENDED),))
+    first, second = START_MS, START_MS + 70 * MINUTE_MS
+    expect(
+        answer(store, query, Interval(START_MS, START_MS + 80 * MINUTE_MS)),
+        {
+            ("a",): {first: (1.0,), START_MS + 10 * MINUTE_MS: (0.0,), second: (1.0,)},
+            ("b",): {first: (1.0,)},
+            ("c",): {START_MS + 50 * MINUTE_MS: (0.0,)},
+        },
+        "a late end, no end, an end long before the start",
+    )
+
+
 def every_kind_of_measure_at_once(store: EventStore) -> None:
     put(
         store,
@@ -298,6 +322,7 @@ CHECKS = (
     runs_of_numbers_and_selected_events,
     the_unmatched_are_exact,
     the_unmatched_wait_for_the_settle_time,
+    the_unmatched_wait_for_the_end_of_the_interval,
     every_kind_of_measure_at_once,
     explain_tells_the_request,
 )
