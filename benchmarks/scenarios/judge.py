@@ -1,0 +1,113 @@
+"""Alarms against the truth: which incidents were caught, how soon, and which alarms were false."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.scenarios.truth import Cause, Onset, Truth, Wanted
+
+GRACE_MS = 15 * 60_000
+"""What begins so soon after an incident's end may still be about it: windows end later than what is in them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An alert that fired, or a match of another system. ``known_ms`` is when somebody could be told."""
+
+    rule: str
+    key: Mapping[str, str]
+    known_ms: int
+    reason: str = ""
+    suspects: tuple[Cause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One scenario, judged.
+
+    delay_ms  from the incident's start to the first right alarm; None: it was missed, or nobody should be told
+    rank      where that first alarm names the cause: 1 as its key or its first suspect; None: nowhere
+    """
+
+    truth: Truth
+    right: tuple[Alarm, ...] = ()
+    wrong: tuple[Alarm, ...] = ()
+    delay_ms: int | None = None
+    rank: int | None = None
+
+
+def is_right(alarm: Alarm, truth: Truth) -> bool:
+    """It comes during the incident or shortly after, and its key says nothing that the truth denies."""
+    if truth.wanted is Wanted.NO or not truth.start_ms <= alarm.known_ms < truth.end_ms + GRACE_MS:
+        return False
+    return all(value in truth.touched[name] for name, value in alarm.key.items() if name in truth.touched)
+
+
+def rank_of(named: Sequence[Cause], causes: Sequence[Cause]) -> int | None:
+    """1 where the first that is named is a cause, 2 where the second is…; None where none is."""
+    return next((place for place, cause in enumerate(named, start=1) if cause in causes), None)
+
+
+def _rank(alarm: Alarm, causes: Sequence[Cause]) -> int | None:
+    """An alarm whose key names the cause has said enough."""
+    return 1 if any(cause in causes for cause in alarm.key.items()) else rank_of(alarm.suspects, causes)
+
+
+def judge(alarms: Iterable[Alarm], truth: Truth) -> Verdict:
+    """Every alarm of a scenario is right or wrong."""
+    ordered = sorted(alarms, key=lambda alarm: alarm.known_ms)
+    right = tuple(alarm for alarm in ordered if is_right(alarm, truth))
+    wrong = tuple(alarm for alarm in ordered if not is_right(alarm, truth))
+    if not right:
+        return Verdict(truth=truth, wrong=wrong)
+    return Verdict(
+        truth=truth,
+        right=right,
+        wrong=wrong,
+        delay_ms=right[0].known_ms - truth.start_ms,
+        rank=_rank(right[0], truth.causes),
+    )
+
+
+def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Recall over the incidents somebody should be told of, precision over all alarms, delays in minutes."""
+    due = [verdict for verdict in verdicts if verdict.truth.wanted is Wanted.YES]
+    caught = [verdict for verdict in due if verdict.right]
+    right = sum(len(verdict.right) for verdict in verdicts)
+    wrong = sum(len(verdict.wrong) for verdict in verdicts)
+    delays = {
+        onset: [
+            verdict.delay_ms / 60_000
+            for verdict in caught
+            if verdict.truth.onset is onset and verdict.delay_ms is not None
+        ]
+        for onset in Onset
+    }
+    return {
+        "scenarios": len(verdicts),
+        "recall": _share(len(caught), len(due)),
+        "precision": _share(right, right + wrong),
+        "median_delay_min": {onset.value: _median(values) for onset, values in delays.items() if values},
+        "cause_first": _share(sum(verdict.rank == 1 for verdict in caught), len(caught)),
+        "alarms": {"right": right, "wrong": wrong},
+        "wrong_by_rule": dict(Counter(alarm.rule for verdict in verdicts for alarm in verdict.wrong)),
+        "first_by_rule": dict(Counter(verdict.right[0].rule for verdict in caught)),
+    }
+
+
+def by_kind(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Any]]:
+    """A summary per kind of incident."""
+    kinds: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        kinds.setdefault(verdict.truth.kind, []).append(verdict)
+    return {kind: summary(of_kind) for kind, of_kind in kinds.items()}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _median(values: Sequence[float]) -> float:
+    return round(statistics.median(values), 2)
