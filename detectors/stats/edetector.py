@@ -1,54 +1,83 @@
-"""A sequential test for values that have become smaller than they used to be, with a bound on its false alarms.
+"""A sequential test for values that are no longer what they used to be, with a bound on its false alarms.
 
-Every new value is ranked among all earlier ones. As long as the values are exchangeable (nothing has changed), the
-ranks are independent and uniform, whatever law the values follow. Several bets are placed on small ranks; each bet
-multiplies its stake by an e-value, whose expectation is at most 1 as long as nothing has changed. Stakes grow as in
-the Shiryaev-Roberts recursion R ← (R + 1)·e; their mean reaches c after c values on average, or later: c is the
-mean run length to a false alarm.
+Every new value is ranked among the earlier ones. As long as values are exchangeable (nothing has changed), its rank is
+uniform and independent of the ranks before, whatever law the values follow. Bets are placed on low and on high ranks; a
+bet multiplies its stake by an e-value, whose expectation is 1 as long as nothing has changed. Stakes grow as in the
+Shiryaev-Roberts recursion R ← (R + 1)·e, so that any weighted mean of them, minus the number of values, has expectation
+0: it reaches c after c values on average, or later. c is the mean run length to a false alarm.
 
-Sources: e-detectors (Shin, Ramdas, Rinaldo 2022), conformal test martingales (Vovk 2021), sequential normal scores
-(Conover 2017).
+A bet is a law C on [0, 1] that prefers one end: a value that lies between the shares a and b of all ranks is paid
+(C(b) - C(a)) / (b - a). Its mean over all ranks is C(1) - C(0) = 1 exactly, for any number of earlier values; ties are
+one wide rank. C_d(u) = Φ(Φ⁻¹(u) + d) is the law of the rank if a normal value has sunk by d standard deviations.
+
+One more bet is on runs of extremes, which a short history can't tell apart by ranks: if the last n values were the
+smallest of all, chance puts the next among the smallest n + 1 with probability (n + 1) / (total + 1).
+
+Sources: e-detectors (Shin, Ramdas, Rinaldo 2022, arXiv:2203.03532), conformal test martingales (Vovk 2021), sequential
+normal scores (Conover, Tercero-Gómez, Cordero-Franco 2017).
 """
 
 import math
 from statistics import NormalDist
-from typing import Annotated
+from typing import TypeAlias
 
-import msgspec
+SHIFTS = (0.4, 1.0, 2.5)
+"""The bets on a shift: by how many standard deviations of the normal score, small to large."""
 
-TILTS = (0.25, 0.5, 1.0, 2.0)
-"""The bets on a moderate shift: by how many standard deviations of the normal score."""
+MOST = 1e15
+"""No stake grows beyond."""
 
-_MOST = 1e15
-_NORMAL = NormalDist()
+_CELLS = 2_048
+_SHIFTED = 0.3
+_EXTREME = 0.1
 
-_Stake = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
+Stakes: TypeAlias = tuple[float, ...]
+"""What the bets on one value have won. On a fall: one for each of `SHIFTS` and one on a run of low extremes; the same
+on a rise; then how many low and how many high extremes have come in a row."""
+
+NO_STAKES: Stakes = (0.0,) * 10
 
 
-class Stakes(msgspec.Struct, frozen=True, array_like=True):
-    """What the bets have won: one for every tilt, one on extremes, and how many extremes have come in a row."""
-
-    tilted: tuple[_Stake, _Stake, _Stake, _Stake] = (0.0, 0.0, 0.0, 0.0)
-    extreme: _Stake = 0.0
-    extremes: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0
-
-    @property
-    def evidence(self) -> float:
-        """The mean stake; half of the money lies on extremes. At least c is an alarm with mean run length c."""
-        return 0.5 * self.extreme + 0.5 * math.fsum(self.tilted) / len(self.tilted)
+def evidence(stakes: Stakes) -> tuple[float, float]:
+    """Of a fall and of a rise: weighted mean stakes. Each reaches c after c values on average, or later, and so does
+    any mean of them, over directions and over values."""
+    a, b, c, d, e, f, g, h, _, _ = stakes
+    return _SHIFTED * (a + b + c) + _EXTREME * d, _SHIFTED * (e + f + g) + _EXTREME * h
 
 
 def bet(stakes: Stakes, below: int, equal: int, total: int) -> Stakes:
-    """The stakes after a value that is greater than ``below`` and equal to ``equal`` of ``total`` earlier ones."""
-    score = -_NORMAL.inv_cdf((below + (equal + 1) / 2) / (total + 1))
-    tilted = tuple(
-        min((stake + 1.0) * math.exp(tilt * score - tilt * tilt / 2), _MOST)
-        for tilt, stake in zip(TILTS, stakes.tilted, strict=True)
-    )
-    wanted = stakes.extremes + 1
-    if below + equal >= wanted:
-        return Stakes((tilted[0], tilted[1], tilted[2], tilted[3]))
-    # If the last `extremes` values were the smallest of all, chance puts the next among the smallest `wanted` of
-    # total + 1 with probability wanted / (total + 1): the inverse is a fair price.
-    extreme = min((stakes.extreme + 1.0) * (total + 1) / wanted, _MOST)
-    return Stakes((tilted[0], tilted[1], tilted[2], tilted[3]), extreme, wanted)
+    """The stakes after a value with ``below`` smaller and ``equal`` equal ones among ``total`` earlier ones.
+
+    Spelled out instead of looped over: it runs several times per block of every stream.
+    """
+    a, b, c, low, e, f, g, high, lows, highs = stakes
+    ranks = total + 1
+    to = below + equal + 1
+    a_0, b_0, c_0, e_0, f_0, g_0 = _LAWS[below * _CELLS // ranks]
+    a_1, b_1, c_1, e_1, f_1, g_1 = _LAWS[to * _CELLS // ranks]
+    price = ranks / (equal + 1)
+    lows, highs = lows + 1.0, highs + 1.0
+    if to <= lows:
+        low = (low + 1.0) * ranks / lows
+    else:
+        low = lows = 0.0
+    if total - below < highs:
+        high = (high + 1.0) * ranks / highs
+    else:
+        high = highs = 0.0
+    a, b, c = (a + 1.0) * (a_1 - a_0) * price, (b + 1.0) * (b_1 - b_0) * price, (c + 1.0) * (c_1 - c_0) * price
+    e, f, g = (e + 1.0) * (e_1 - e_0) * price, (f + 1.0) * (f_1 - f_0) * price, (g + 1.0) * (g_1 - g_0) * price
+    if a + b + c + low + e + f + g + high > MOST:
+        return (*(min(stake, MOST) for stake in (a, b, c, low, e, f, g, high)), lows, highs)
+    return a, b, c, low, e, f, g, high, lows, highs
+
+
+def _laws() -> list[tuple[float, ...]]:
+    """C_d at every multiple of 1 / `_CELLS` for falls and rises of `SHIFTS`; rounding ranks to it keeps bets fair."""
+    normal = NormalDist()
+    scores = (-math.inf, *(normal.inv_cdf(cell / _CELLS) for cell in range(1, _CELLS)), math.inf)
+    shifts = (*SHIFTS, *(-shift for shift in SHIFTS))
+    return [tuple(0.5 * math.erfc(-(score + shift) / math.sqrt(2.0)) for shift in shifts) for score in scores]
+
+
+_LAWS = _laws()

@@ -33,7 +33,7 @@ def times(factor: float, until: int = 10**9) -> Change:
     [(20, 0.0, 0.0, 1), (5, 0.7, 0.0, 1), (60, 0.7, 0.01, 1), (60, 0.0, 0.02, 3)],
 )
 def test_false_alarms_are_rare(per_minute: float, correlation: float, waves: float, most: int) -> None:
-    """Five models, two days each; one a week is tolerated. Bursts of similar pictures, levels that wander."""
+    """Five models, two days each; one a month is tolerated. Bursts of similar pictures, levels that wander."""
     random = np.random.default_rng(12)
     made = [
         score_series(
@@ -75,14 +75,14 @@ def test_drops_are_found_within_minutes(
 
 
 def test_a_drop_soon_after_the_first_hour_is_found_too() -> None:
-    """An hour of history is enough for three minutes of evidence."""
+    """After an hour of history four minutes are evidence of a month."""
     random = np.random.default_rng(9)
 
     def change(number: int, values: Floats, random: np.random.Generator) -> Floats:
         return values * 0.63 if number >= 65 else values
 
     series = score_series("a", scores(random, per_minute=60, minutes=80, change=change))
-    assert minute(findings(ConfidenceDrift(), 80, series)[0].at_ms) <= 68
+    assert minute(findings(ConfidenceDrift(), 80, series)[0].at_ms) <= 69
 
 
 def test_a_finding_says_since_when_how_far_and_what_is_usual() -> None:
@@ -162,7 +162,7 @@ def test_the_scale_of_the_score_does_not_matter() -> None:
 
 
 def test_short_buckets_for_a_demonstration() -> None:
-    """Buckets of five seconds over a real store: a minute to learn, found within half a minute."""
+    """Buckets of five seconds over a real store: a minute to learn, found within three quarters of a minute."""
     story = Story(ConfidenceDrift(bucket="5s", min_history="1m"))
     random = np.random.default_rng(1)
     for number in range(800):
@@ -171,4 +171,4 @@ def test_short_buckets_for_a_demonstration() -> None:
         story.happens(number / 5, "inference_complete", top1_score=score)
     found = story.looks_every(5, 170)
     assert found[0].key == (("model_name", "digits"),)
-    assert 120 < (found[0].at_ms - T0_MS) / 1_000 <= 150
+    assert 120 < (found[0].at_ms - T0_MS) / 1_000 <= 165

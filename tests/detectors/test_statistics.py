@@ -1,6 +1,5 @@
-"""The small statistics: formulas against brute force, and the bound on false alarms."""
+"""The small statistics: formulas against brute force."""
 
-import itertools
 import math
 
 import numpy as np
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.stats.association import excess_probability, holm, lift
-from detectors.stats.edetector import TILTS, Stakes, bet
 from detectors.stats.level import usual_levels
 from detectors.stats.robust import change_start, pooled, upper_scale
 
@@ -46,52 +44,6 @@ def test_holm_keeps_the_order_and_corrects() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
     assert holm([0.9, 0.8]) == [1.0, 1.0]
-
-
-@pytest.mark.parametrize("total", [10, 60, 61, 500, 1_440])
-def test_every_bet_is_fair_when_nothing_has_changed(total: int) -> None:
-    """The mean over all ranks of what a stake of 0 becomes is at most 1, so the bound on false alarms holds."""
-    after = [bet(Stakes(), below, 0, total) for below in range(total + 1)]
-    for number in range(len(TILTS)):
-        assert sum(stakes.tilted[number] for stakes in after) / (total + 1) <= 1 + 1e-3
-    for streak in (0, 1, 5):
-        stakes = [bet(Stakes(extremes=streak), below, 0, total) for below in range(total + 1)]
-        assert sum(one.extreme for one in stakes) / (total + 1) == pytest.approx(1.0)
-
-
-def test_three_extremes_after_an_hour_are_evidence_of_a_week() -> None:
-    """Sixty usual minutes, then each lower than all: more than 10,080 minutes' worth."""
-    stakes, seen = Stakes(), 60
-    evidence = []
-    for _ in range(3):
-        stakes = bet(stakes, 0, 0, seen)
-        seen += 1
-        evidence.append(stakes.evidence)
-    assert evidence[1] < 10_080 < evidence[2]
-
-
-def test_the_mean_run_length_to_a_false_alarm_keeps_its_bound() -> None:
-    """Exchangeable values, evidence of 300: with the fixed seed the mean over 200 runs is above 300 values."""
-    random = np.random.default_rng(7)
-    lengths = []
-    for _ in range(200):
-        seen, stakes = list(random.random(30)), Stakes()
-        for length in itertools.count(1):
-            value = random.random()
-            stakes = bet(stakes, sum(one < value for one in seen), 0, len(seen))
-            seen.append(value)
-            if stakes.evidence >= 300 or length == 1_000:
-                lengths.append(length)
-                break
-    assert np.mean(lengths) > 300
-
-
-def test_ties_are_no_evidence() -> None:
-    """A constant series never alarms."""
-    stakes = Stakes()
-    for seen in range(30, 2_000):
-        stakes = bet(stakes, 0, seen, seen)
-    assert stakes.evidence < 40
 
 
 @given(st.lists(st.floats(-50, 50), min_size=3, max_size=60), st.floats(-5, 5), st.floats(0.1, 10))
