@@ -1,0 +1,58 @@
+"""The product's own statistical code in the shapes that the given detection benchmarks call.
+
+All constants are the defaults; nothing is computed here.
+"""
+
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.query import MINUTE_MS
+from detectors.statistical.latency import Latency
+from detectors.stats.gate import Gate
+from detectors.stats.scorer import Scorer, Size
+from detectors.stats.slowdown_watch import Watch
+
+Floats = NDArray[np.float64]
+
+
+def nab(timestamps: Floats, values: Floats, probation: int) -> Floats:
+    """The alarm score of every value; ``timestamps`` in seconds, ``probation`` values are the warm-up."""
+    scorer, gate = Scorer(Size(probation)), Gate(probation)
+    return np.array([gate.alarm(_scores(scorer, *point)[0]) for point in zip(timestamps, values, strict=True)])
+
+
+def raw(timestamps: Floats, values: Floats, probation: int) -> Floats:
+    """The raw score of every value, comparable across series."""
+    scorer = Scorer(Size(probation))
+    return np.array([_scores(scorer, *point)[1] for point in zip(timestamps, values, strict=True)])
+
+
+def _scores(scorer: Scorer, time_s: float, value: float) -> tuple[float, float]:
+    scores = scorer.observe(float(time_s), float(value))
+    scorer.learn(float(time_s), float(value))
+    return scores.surprise, scores.raw
+
+
+class Minutes(Protocol):
+    """Per-minute aggregates of one series: ``n`` values a minute, ``H`` their histogram between ``edges``."""
+
+    n: Floats
+    minute: Floats
+    H: Floats
+    edges: Floats
+
+
+def latency(M: Minutes) -> Floats:  # noqa: N803  # the benchmarks' name
+    """The raw score of every minute: the surprise of the product's kind `latency`; 0 where nothing was sent."""
+    watch = Watch(replace(Latency().plan, edges=np.asarray(M.edges, float)))
+    batch = watch.fresh(1)
+    row = np.array([0])
+    scores = np.zeros(len(M.n))
+    for place in np.flatnonzero(M.n > 0):
+        histogram = np.concatenate([[0.0], M.H[place], [0.0]])[None, :]
+        number = int(M.minute[place])
+        scores[place] = watch.step(batch, row, histogram, number, number * MINUTE_MS).score[0]
+    return scores
