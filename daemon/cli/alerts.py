@@ -138,6 +138,7 @@ def _summary(alert: Alert, marks: Sequence[Mark]) -> dict[str, Any]:
         "observed": finding.observed,
         "unit": finding.unit,
         "expected": {"low": finding.expected.low, "high": finding.expected.high},
+        "chance_days": finding.chance_days,
         "since_ms": finding.since_ms,
         "active_at_ms": alert.active_at_ms,
         "fired_at_ms": alert.fired_at_ms,
@@ -160,6 +161,8 @@ def _show(one: dict[str, Any]) -> None:
     say = words(Language.EN)
     expected = say.expected(Expected(**one["expected"]), one["unit"])
     click.echo(f"observed  {say.number(one['observed'], one['unit'])}{f', expected {expected}' if expected else ''}")
+    if one["chance_days"] is not None:
+        click.echo(f"by chance {say.chance(one['chance_days'])}")
     click.echo(f"since     {time_text(one['since_ms'])}")
     if change := one["planned_change"]:
         click.echo(f"change    {change['name']} was marked at {time_text(change['at_ms'])}")

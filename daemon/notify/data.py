@@ -112,6 +112,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "observed": _number(finding.observed),
         "expected": {"low": _number(finding.expected.low), "high": _number(finding.expected.high)},
         "unit": finding.unit,
+        "chance_days": _number(finding.chance_days),
         "peak": _number(alert.peak.observed),
         "since_ms": finding.since_ms,
         "fired_at_ms": alert.fired_at_ms,

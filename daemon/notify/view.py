@@ -22,7 +22,13 @@ SUSPECTS_SHOWN = 4
 PATH_CHARACTERS = 200
 ERROR_CHARACTERS = 160
 RULES_CHARACTERS = 2_000
-_FIELD_OF = {Reason.LATENCY_SHIFT: "duration_ms", Reason.CONFIDENCE_DRIFT: "top1_score"}
+_FIELD_OF = {
+    Reason.LATENCY_SHIFT: "duration_ms",
+    Reason.CONFIDENCE_DRIFT: "top1_score",
+    Reason.LABEL_DRIFT: "top1_label",
+    Reason.LABEL_STUCK: "top1_label",
+    Reason.LABEL_UNSEEN: "top1_label",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,8 @@ def view_of(notice: Notice, language: Language, time_zone: str) -> View:
         "declared_normal": notice.declared_normal,
     }
     notes = [say("text", note) for note, applies in told_with.items() if applies]
+    if finding.chance_days is not None and not over:
+        notes.insert(0, say("chance", "note", clause=say.chance(finding.chance_days)))
     if notice.marked is not None and not over:
         notes.append(_marked(notice.marked, finding.since_ms, say))
     return View(
@@ -203,6 +211,8 @@ def _facts(notice: Notice, finding: Finding, say: Words, time_zone: str) -> Iter
     expected = say.expected(finding.expected, finding.unit)
     if expected:
         yield say("label", "expected"), expected
+    if finding.chance_days is not None:
+        yield say("chance", "label"), say.chance(finding.chance_days)
     usual = finding.details.get("usual")
     if isinstance(usual, (int, float)):
         yield say("label", "usual"), say.number(usual, finding.unit)

@@ -17,7 +17,16 @@ from rules.model import Language
 VALUE_CHARACTERS = 120
 """An event's value inside a sentence is cut to this."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COUNTED = {"events": "event", "requests": "request", "pictures": "picture", "values": "value"}
+_COUNTED = {
+    "events": "event",
+    "requests": "request",
+    "pictures": "picture",
+    "values": "value",
+    "days": "day",
+    "hours": "hour",
+}
+_TOO_SELDOM_DAYS = 3_650
+"""Beyond ten years a number of days says nothing that could be checked."""
 
 
 class Words:
@@ -62,6 +71,13 @@ class Words:
         if high is not None:
             return self("expected", "high", high=high)
         return self("expected", "low", low=low) if low is not None else ""
+
+    def chance(self, days: float) -> str:
+        """How often chance alone would give such an alarm, as a clause."""
+        if not days < _TOO_SELDOM_DAYS:
+            return self("chance", "seldom")
+        span = self.number(round(days), "days") if days >= 2 else self.number(max(1, round(days * 24)), "hours")
+        return self("chance", "once", span=span)
 
     def where(self, key: Key) -> str:
         """The key as a phrase that follows a clause: `` on gpu-1 in /data``; empty for the empty key."""

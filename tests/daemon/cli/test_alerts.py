@@ -92,3 +92,14 @@ def test_a_ledger_that_is_damaged_is_said_with_the_way_out(tmp_path: Path) -> No
 
 def test_a_file_for_a_folder_is_exit_code_2(seen: Place) -> None:
     assert verb("alerts", "--state", seen.config).exit_code == 2
+
+
+def test_how_unusual_a_learnt_finding_is(tmp_path: Path) -> None:
+    """The ledger keeps it, the table of one alert and JSON show it."""
+    ledger = Ledger.open(tmp_path / LEDGER)
+    _, began = advance({}, [finding(60_000, chance_days=41.7)], rule(None), 60_000)
+    ledger.commit(Commit(now_ms=60_000, alerts=(began[0].alert,), transitions=(*began,)))
+    ledger.close()
+    (told,) = json.loads(verb("alerts", "--json", "--state", tmp_path).stdout)
+    assert told["chance_days"] == 41.7
+    assert "by chance one such alarm in 42 days\n" in verb("alerts", told["id"], "--state", tmp_path).stdout

@@ -367,3 +367,30 @@ def test_the_webhook_object() -> None:
     assert data["alert"]["expected"] == {"low": None, "high": 2.0}
     assert set(data["remedy"]) == {"en", "zh"}
     assert data["samples"][0]["file_path"] == "/srv/photos/upload/百灵鸟‹U+200B›.jpg"
+
+
+@pytest.mark.parametrize(
+    ("days", "english", "chinese"),
+    [
+        (0.01, "one such alarm in 1 hour", "平均每 1 小时才有一次这样的警报"),
+        (0.5, "one such alarm in 12 hours", "平均每 12 小时才有一次这样的警报"),
+        (45.2, "one such alarm in 45 days", "平均每 45 天才有一次这样的警报"),
+        (3_649.6, "one such alarm in 3,650 days", "平均每 3,650 天才有一次这样的警报"),
+        (3_650.0, "less than one such alarm in ten years", "十年不到一次这样的警报"),
+        (float("inf"), "less than one such alarm in ten years", "十年不到一次这样的警报"),
+    ],
+)
+def test_how_unusual_it_is(days: float, english: str, chinese: str) -> None:
+    """A statistical finding says how often chance alone gives such an alarm, beside what was expected."""
+    found = finding(AT_MS, reason=Reason.METRIC_UNUSUAL, details={"field": "response_size"}, chance_days=days)
+    for language, clause in ((Language.EN, english), (Language.ZH, chinese)):
+        message = rendered(notice(found), language)
+        assert message.text.count(clause) == 2  # in the sentence, which is all that a chat shows, and among the facts
+        assert clause in message.html
+    assert rendered(notice(found)).data["alert"]["chance_days"] == (days if days < float("inf") else None)
+
+
+def test_a_limit_that_was_set_by_hand_has_no_chance() -> None:
+    message = rendered(notice())
+    assert "By chance" not in message.text
+    assert message.data["alert"]["chance_days"] is None
