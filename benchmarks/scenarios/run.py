@@ -107,11 +107,13 @@ def _named(alarms: Sequence[Alarm]) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add_options(parser)
-    parser.add_argument("--days", type=int, default=8, help="length of the clean history")
+    parser.add_argument("--days", type=int, help="length of the clean history (8; with --quick 2)")
     parser.add_argument("--quick", action="store_true", help="one world with two days of history, each kind once")
     given = parser.parse_args()
     if given.quick:
-        given.seeds, given.draws, given.days = 1, 1, 2
+        given.seeds, given.draws = 1, 1
+    if given.days is None:
+        given.days = 2 if given.quick else 8
     return given
 
 

@@ -44,7 +44,7 @@ def noisy_neighbour(scene: Scene) -> Told:
 
 @incident(25)
 def warm_up_after_deploy(scene: Scene) -> Told:
-    """After a deployment nobody marked a large model compiles its kernels anew: four times as slow, better by and by."""
+    """After a deployment that nobody marked a model compiles its kernels: four times as slow, better by and by."""
     model = scene.any_model(COLOUR)
     hit = scene.of_model(model)
     scene.pictures.inference_ms[hit] *= 1 + 3 * (1 - scene.progress[hit])
