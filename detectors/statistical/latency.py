@@ -62,7 +62,7 @@ class Latency(Learning):
     """Most values of ``field``, or a slow minority of them, are clearly above what they usually are.
 
     Judged are the ranks of all values among those that are usual, and how many lie beyond ``percent`` and further out,
-    pooled over the last 1, 3, 5, 10 and 30 buckets. It speaks when chance alone would give as much less often than
+    pooled over the last 1, 2, 3, 5, 10 and 30 buckets. It speaks when chance alone would give as much less often than
     ``false_alarms`` allows, and the change matters: by ``min_change`` of the usual value and by ``min_change_value``.
     """
 
@@ -104,21 +104,24 @@ class Latency(Learning):
         return geometric_edges(self.shortest, self.longest, max(count, 2))
 
     @cached_property
-    def _watch(self) -> Watch:
+    def plan(self) -> Plan:
+        """The parameters as the core counts them, in buckets."""
         tail = 1.0 - self.percent / 100.0
-        return Watch(
-            Plan(
-                edges=np.array(self.edges),
-                false_per_bucket=min(self.bucket / self.false_alarms.every_ms, 0.5),
-                min_history=self.min_history / self.bucket,
-                history=self.history_ms / self.bucket,
-                adapt_after=self.adapt_after / self.bucket,
-                tails=(1.0 - tail, 1.0 - tail * _SECOND_TAIL),
-                min_change=self.min_change,
-                min_change_value=self.min_change_value,
-                at_least=self.at_least_events,
-            )
+        return Plan(
+            edges=np.array(self.edges),
+            false_per_bucket=min(self.bucket / self.false_alarms.every_ms, 0.5),
+            min_history=self.min_history / self.bucket,
+            history=self.history_ms / self.bucket,
+            adapt_after=self.adapt_after / self.bucket,
+            tails=(1.0 - tail, 1.0 - tail * _SECOND_TAIL),
+            min_change=self.min_change,
+            min_change_value=self.min_change_value,
+            at_least=self.at_least_events,
         )
+
+    @property
+    def _watch(self) -> Watch:
+        return Watch(self.plan)
 
     def query(self) -> Query:
         return Query(
@@ -150,7 +153,7 @@ class Latency(Learning):
         """See `detectors.base.Learner`."""
         state = recall(memory, State)
         batch = self._unpacked([state])
-        learned = float(self._watch.plan.layout.split(batch.numbers)["learned"][0, 0])
+        learned = float(self.plan.layout.split(batch.numbers)["learned"][0, 0])
         needed = math.ceil(self.min_history / self.bucket)
         warm = learned >= needed
         stage = Stage.WARMING_UP if not warm else Stage.JUDGING if batch.since[0] < 0 else Stage.ALARMED
@@ -167,7 +170,7 @@ class Latency(Learning):
         return memory if state is None or state.since is None else self._anew(state, state.since)
 
     def _anew(self, state: State, since: int) -> Memory:
-        batch, layout = self._unpacked([state]), self._watch.plan.layout
+        batch, layout = self._unpacked([state]), self.plan.layout
         arrays = layout.split(batch.numbers)
         start_anew(arrays, batch.pooled, 0, min(max(state.newest + 1 - since, 0), DEPTH))
         batch.numbers, batch.since = layout.join(arrays), np.array([-1])
@@ -176,7 +179,7 @@ class Latency(Learning):
     def _unpacked(self, states: Sequence[State | None]) -> Batch:
         """The states side by side; one that is missing or damaged begins anew."""
         batch = self._watch.fresh(len(states))
-        width, bins = self._watch.plan.layout.width, self._watch.plan.bins
+        width, bins = self.plan.layout.width, self.plan.bins
         for row, state in enumerate(states):
             if state is None or _checksum(state.numbers, state.pooled) != state.checksum:
                 continue

@@ -25,7 +25,7 @@ from detectors.stats.histograms import first_beyond, normal_scores
 from detectors.stats.probability import log_beta_binomial_tail, log_normal_tail
 from detectors.stats.series import Floats
 
-WINDOWS = (1, 3, 5, 10, 30)
+WINDOWS = (1, 2, 3, 5, 10, 30)
 DEPTH = WINDOWS[-1]
 LOCATION = 0
 CHANNELS = 3
@@ -53,8 +53,10 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
                   levels with their weights as they were before the bucket
     now_…         the levels and weights after the newest bucket
     wander        τ² of both differences and their covariance, per window and channel
-    tau_seen, learned, exceeded, excesses, judged
-                  how much each estimate rests on
+    wander_seen, learned, judged
+                  how many buckets an estimate rests on
+    exceeded, excesses, apart, peak
+                  episodes of great surprise, the sum of their peaks, buckets since the newest, and its peak
     calm          buckets since the last alarm of an episode that has not ended
     """
     return {
@@ -74,6 +76,8 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
         "wander_seen": (1,),
         "learned": (1,),
         "judged": (1,),
+        "apart": (CHANNELS,),
+        "peak": (CHANNELS,),
         "exceeded": (CHANNELS,),
         "excesses": (CHANNELS,),
         "calm": (1,),

@@ -48,13 +48,13 @@ class Plan:
 
     edges: Floats
     false_per_bucket: float
-    min_history: float = 60.0
-    history: float = 1_440.0
-    adapt_after: float = 360.0
-    tails: tuple[float, float] = (0.95, 0.98)
-    min_change: float = 0.2
-    min_change_value: float = 5.0
-    at_least: int = 6
+    min_history: float
+    history: float
+    adapt_after: float
+    tails: tuple[float, float]
+    min_change: float
+    min_change_value: float
+    at_least: int
     layout: Layout = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,10 +103,10 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of one bucket: the alarms, and for every row how unusual it is (-ln of the share of such buckets by chance)."""
+    """Of one bucket: the alarms, and for every row the raw score: the largest surprise, -ln of a probability."""
 
     slow: tuple[Slow, ...]
-    unusual: Floats
+    score: Floats
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Watch:
         _follow_model(state, moved, at_ms)
         batch.numbers[rows], batch.pooled[rows] = plan.layout.join(state), pooled
         batch.newest[rows], batch.since[rows] = number, since
-        return Verdict(tuple(slow), np.where(ready, np.maximum(-np.log(rate), 0.0), 0.0))
+        return Verdict(tuple(slow), np.where(ready, largest.max(axis=1), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ class _Case:
     def _goes_on(self, window: int, channel: int) -> bool:
         """Not if only the older buckets of a long window are slow."""
         width = WINDOWS[window]
-        if width < 5:
+        if width < 5:  # too few to be divided
             return True
         newest = max(2, width // 3)
         held = self.state["count"][self.row, :newest].sum()
