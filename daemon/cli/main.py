@@ -21,6 +21,7 @@ VERBS = {
     "mark": "mark a planned change: baselines start anew",
     "expected": "an alert was normal: it ends, and its rule learns so",
     "backtest": "what the rules would have found in the events that are kept",
+    "tune": "what other settings of the rules would have cost, and which are proposed",
     "query": "events that match a KQL filter",
     "trace": "every event of one picture, invisible characters made visible",
     "recognize": "recognise pictures, one line each",

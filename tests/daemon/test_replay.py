@@ -30,6 +30,8 @@ from detectors.matching.missing_step import MissingStep
 from detectors.matching.ratio import Ratio
 from detectors.matching.streak import Streak
 from detectors.query import MINUTE_MS, Measure, Query, Statistic
+from detectors.statistical.confidence_drift import ConfidenceDrift
+from detectors.statistical.latency import Latency
 from recognizer.events import Event
 from rules.model import Config, Policy, Rule
 from tests.support.findings import rule
@@ -44,6 +46,7 @@ def history(seed: int = 7) -> list[Event]:
     chance = random.Random(seed)
     made: list[Event] = []
     for minute in range(3 * 60):
+        slow = 3.0 if 150 <= minute < 170 else 1.0
         burst = 50 <= minute < 58 or minute in {80, 120}
         for host in ("gpu-1", "gpu-2"):
             if host == "gpu-2" and 130 <= minute < 160:
@@ -59,6 +62,8 @@ def history(seed: int = 7) -> list[Event]:
                         host=host,
                         request_id=name,
                         event_id=name,
+                        duration_ms=slow * chance.lognormvariate(4, 0.3),
+                        top1_score=chance.uniform(0.8, 1.0) / slow,
                     )
                 )
     return made
@@ -66,6 +71,8 @@ def history(seed: int = 7) -> list[Event]:
 
 RULES = (
     rule(Habit(), "habit", for_ms=MINUTE_MS),
+    rule(Latency(where=equals("event_type", "input_success"), group_by=("host",)), "latency"),
+    rule(ConfidenceDrift(where=equals("event_type", "input_success"), group_by=("host",)), "confidence"),
     rule(
         Count(where=equals("event_type", "input_error"), at_least=8, within="5m", group_by=("host",)),
         "count",
@@ -174,14 +181,14 @@ def test_few_queries_are_asked_and_equal_ones_once(store: ReferenceStore) -> Non
 
 
 def test_what_was_promised_counts_from_the_end_of_the_warm_up(store: ReferenceStore) -> None:
-    (habit, count) = replay(RULES[:2], store, SPAN)
+    (habit, count) = replay([RULES[0], next(one for one in RULES if one.id == "count")], store, SPAN)
     assert habit.judged_days == pytest.approx(2 * 2 / 24)  # two series, after the first hour
     assert habit.promised == pytest.approx(habit.judged_days / 30)
     assert (count.promised, count.judged_days) == (None, 0.0)
 
 
 def test_notices_are_beginnings_repeats_and_ends(store: ReferenceStore) -> None:
-    subject = replace(RULES[2], policy=Policy(repeat_every_ms=0))
+    subject = replace(next(one for one in RULES if one.id == "ratio"), policy=Policy(repeat_every_ms=0))
     (once,) = replay([subject], store, SPAN)
     assert once.notices == 2 * len(once.alerts)
     assert once.notices_a_day == pytest.approx(8 * once.notices)

@@ -1,9 +1,10 @@
-"""`wumu backtest`: from the files, beside a daemon, and in pictures."""
+"""`wumu backtest` and `wumu tune`: from the files, beside a daemon, and in pictures."""
 
 import json
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Half an hour in which one folder fails and one host answers with errors, read by `wumu once`."""
     place = Place(tmp_path_factory.mktemp("backtest"))
     write_log(place.log, history(time.time_ns() // 1_000_000 - 60_000))
+    (place.folder / "until").write_text(datetime.now(UTC).isoformat())
     settings(place.config, place.log)
     assert wumu("once", *place.options).returncode == 1
     return place
@@ -96,3 +98,32 @@ def test_what_can_not_be_replayed_is_one_line(quiet: Place, arguments: tuple[str
 def test_without_a_state_it_says_so(quiet: Place, empty: Path) -> None:
     result = verb("backtest", "--config", quiet.config, "--state", empty)
     assert (result.exit_code, "there is no ledger" in result.stderr, empty.exists()) == (3, True, False)
+
+
+def test_tune_proposes_lines_to_paste(place: Place, tmp_path: Path) -> None:
+    """A rule with its name is tried with other settings; the configuration stays as it is."""
+    before = place.config.read_bytes()
+    until = (place.folder / "until").read_text()
+    arguments = ("tune", "errors-by-directory", "--since", "2h", "--until", until, "--at-most", "0", *place.options)
+    result = verb(*arguments, "--picture", tmp_path / "costs.png")
+    assert result.exit_code == 0, result.stderr
+    said = result.stdout.split("\n# errors-by-directory: 0 notices a day instead of ")[1]
+    assert said.endswith(". In its rule write:\n    for: 15m\n")
+    assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
+    answer = json.loads(verb(*arguments, "--json").stdout)
+    (tuned,) = answer["rules"]
+    assert tuned["candidates"][0]["setting"] == {}
+    assert tuned["proposed"] == {"for": "15m"}
+    assert place.config.read_bytes() == before
+
+
+def test_tune_leaves_quiet_rules_alone(quiet: Place) -> None:
+    shown = verb("tune", "--at-most", "1000", "--since", "2h", *quiet.options).stdout
+    assert shown.count("(as it is)") == 12
+    assert shown.endswith("every rule is quiet enough as it is\n")
+
+
+def test_tune_says_where_nothing_helps(quiet: Place) -> None:
+    """A host on which every answer is an error has no setting that is quiet."""
+    shown = verb("tune", "http-errors", "--since", "2h", "--at-most", "0", *quiet.options).stdout
+    assert "# http-errors: nothing that was tried costs as little as 0 notices a day\n" in shown
