@@ -93,10 +93,11 @@ def play(scenario: Scenario) -> list[Alarm]:
     begin_ms = int(pictures.at_ms[0]) // MINUTE_MS * MINUTE_MS
     minutes = (scenario.end_ms - begin_ms) // MINUTE_MS + 1
     alarms: list[Alarm] = []
-    for name, groups, matches in _rules(pictures, scenario, begin_ms, minutes):
+    for name, about, groups, matches in _rules(pictures, scenario, begin_ms, minutes):
         for place, minute in _begun(matches, (world.now_ms - begin_ms) // MINUTE_MS):
+            key = {groups.field: groups.names[place]}
             known_ms = begin_ms + (minute + 1) * MINUTE_MS
-            alarms.append(Alarm(rule=name, key={groups.field: groups.names[place]}, known_ms=known_ms))
+            alarms.append(Alarm(rule=name, key=key, known_ms=known_ms, about=frozenset({about})))
     return sorted(alarms, key=lambda alarm: (alarm.known_ms, alarm.rule))
 
 
@@ -110,8 +111,10 @@ def _begun(matches: Mask, first: int) -> Iterator[tuple[int, int]]:
             last = minute
 
 
-def _rules(pictures: Pictures, scenario: Scenario, begin_ms: int, minutes: int) -> Iterator[tuple[str, Groups, Mask]]:
-    """The same questions that the shipped rules ask, as far as ElastAlert can ask them."""
+def _rules(
+    pictures: Pictures, scenario: Scenario, begin_ms: int, minutes: int
+) -> Iterator[tuple[str, str, Groups, Mask]]:
+    """The same questions that the shipped rules ask, as far as ElastAlert can ask them; each with what it is about."""
     fleet = scenario.world.fleet
     # events are kept under the times that their hosts wrote
     minute = np.clip((pictures.at_ms + pictures.clock_ms - begin_ms) // MINUTE_MS, 0, minutes - 1)
@@ -124,18 +127,33 @@ def _rules(pictures: Pictures, scenario: Scenario, begin_ms: int, minutes: int) 
     bad_path = np.char.startswith(pictures.reason.astype(str), "path_")
     failed = (pictures.http_status >= 500) | (pictures.failure != "")
     everything = np.ones(len(pictures))
-    yield "path-errors", folders, frequency(folders.total(bad_path), 3, 10)
-    yield "unreadable-images", folders, frequency(folders.total(broken), 10, 10)
-    yield "errors-by-directory", folders, percentage_match(folders.total(unread), folders.total(everything), 20, 10, 30)
-    yield "model-failures", hosts, frequency(hosts.total(pictures.failure != ""), 3, 5)
-    yield "http-errors", hosts, percentage_match(hosts.total(failed), hosts.total(everything), 5, 5, 40)
+    yield "path-errors", "reason", folders, frequency(folders.total(bad_path), 3, 10)
+    yield "unreadable-images", "reason", folders, frequency(folders.total(broken), 10, 10)
+    yield (
+        "errors-by-directory",
+        "event_type",
+        folders,
+        percentage_match(folders.total(unread), folders.total(everything), 20, 10, 30),
+    )
+    yield "model-failures", "reason", hosts, frequency(hosts.total(pictures.failure != ""), 3, 5)
+    yield "http-errors", "http_status", hosts, percentage_match(hosts.total(failed), hosts.total(everything), 5, 5, 40)
     low = models.total(answered & (pictures.score < 0.3))
-    yield "low-scores", models, percentage_match(low, models.total(answered), 30, 10, 50)
-    yield "silent-host", hosts, flatline(hosts.total(everything), 1, 15)
-    yield "traffic", hosts, spike_count(hosts.total(everything), 3, 10, 30)
+    yield "low-scores", "top1_score", models, percentage_match(low, models.total(answered), 30, 10, 50)
+    yield "silent-host", "event_type", hosts, flatline(hosts.total(everything), 1, 15)
+    yield "traffic", "event_type", hosts, spike_count(hosts.total(everything), 3, 10, 30)
     inference = np.where(answered, pictures.inference_ms, 0)
-    yield "slow-inference", hosts, spike_mean(hosts.total(inference), hosts.total(answered), 1.5, 10, up=True)
+    yield (
+        "slow-inference",
+        "duration_ms",
+        hosts,
+        spike_mean(hosts.total(inference), hosts.total(answered), 1.5, 10, up=True),
+    )
     preprocess = np.where(unread | pictures.hangs, 0, pictures.preprocess_ms)
-    yield "slow-preprocessing", hosts, spike_mean(hosts.total(preprocess), hosts.total(~unread), 1.5, 10, up=True)
+    yield (
+        "slow-preprocessing",
+        "duration_ms",
+        hosts,
+        spike_mean(hosts.total(preprocess), hosts.total(~unread), 1.5, 10, up=True),
+    )
     score = np.where(answered, pictures.score, 0)
-    yield "confidence", models, spike_mean(models.total(score), models.total(answered), 1.2, 10, up=False)
+    yield "confidence", "top1_score", models, spike_mean(models.total(score), models.total(answered), 1.2, 10, up=False)

@@ -14,12 +14,16 @@ GRACE_MS = 15 * 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """An alert that fired, or a match of another system. ``known_ms`` is when somebody could be told."""
+    """An alert that fired, or a match of another system.
+
+    ``known_ms`` is when somebody could be told, ``about`` the fields that its rule looks at (event_type: it counts
+    events).
+    """
 
     rule: str
     key: Mapping[str, str]
     known_ms: int
-    reason: str = ""
+    about: frozenset[str]
     suspects: tuple[Cause, ...] = ()
 
 
@@ -39,8 +43,11 @@ class Verdict:
 
 
 def is_right(alarm: Alarm, truth: Truth) -> bool:
-    """It comes during the incident or shortly after, and its key says nothing that the truth denies."""
+    """It comes during the incident or shortly after, is about something that changed, and its key says nothing that
+    the truth denies."""
     if truth.wanted is Wanted.NO or not truth.start_ms <= alarm.known_ms < truth.end_ms + GRACE_MS:
+        return False
+    if not alarm.about & truth.changed:
         return False
     return all(value in truth.touched[name] for name, value in alarm.key.items() if name in truth.touched)
 

@@ -14,6 +14,8 @@ from daemon.alerts.model import Transition
 from daemon.evaluate import RuleState, tick
 from daemon.store.base import Batch
 from daemon.store.duckdb.store import DuckDBStore
+from detectors.condition import fields_of
+from detectors.query import Measure, Query, Unmatched
 from recognizer.decode_lines import decode_batch
 from rules.model import Rule
 
@@ -58,12 +60,28 @@ def _append(store: DuckDBStore, lines: Sequence[bytes], now_ms: int) -> None:
     store.append(Batch(decoded.events, decoded.lines))
 
 
+def looked_at(query: Query) -> frozenset[str]:
+    """The fields that a rule's query looks at; one that only counts events looks at their types."""
+    conditions = [query.where]
+    names: set[str] = set()
+    for measure in query.measures:
+        if isinstance(measure, Unmatched):
+            conditions += [measure.start, measure.end]
+        elif isinstance(measure, Measure):
+            conditions.append(measure.where)
+        if measure.field is not None:
+            names.add(measure.field)
+    for condition in conditions:
+        names |= fields_of(condition)
+    return frozenset(names - {"event_type"}) or frozenset({"event_type"})
+
+
 def _alarm(moved: Transition, rule: Rule, store: DuckDBStore) -> Alarm:
     finding = moved.alert.finding
     query = rule.detector.query()
     return Alarm(
         rule=rule.id,
-        reason=finding.reason.value,
+        about=looked_at(query),
         key={name: value or "" for name, value in finding.key},
         known_ms=moved.at_ms + (0 if query.partial else query.settle_ms),
         suspects=suspects_told(store, rule, moved.alert),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.scenarios.fleet import HOSTS, MODELS, Fleet
-from benchmarks.scenarios.traffic import Floats, Mask, Pictures, bursts, joined, pictures_in
+from benchmarks.scenarios.traffic import Floats, Mask, Pictures, bursts, changed_fields, joined, pictures_in
 from benchmarks.scenarios.truth import Cause, Onset, Symptom, Truth, Wanted
 
 
@@ -69,11 +69,13 @@ class Scene:
 class Told:
     """What an incident says about itself once it has happened; the fields are those of `Truth`.
 
-    ``touched`` are the values beside the causes of which something is wrong.
+    ``touched`` are the values beside the causes of which something is wrong, ``changed`` the fields that are changed by
+    what comes in addition.
     """
 
     causes: tuple[Cause, ...] = ()
     touched: tuple[Cause, ...] = ()
+    changed: frozenset[str] = frozenset()
     symptom: Symptom | None = None
 
 
@@ -93,6 +95,7 @@ class Incident:
 
     def into(self, scene: Scene) -> Truth:
         """Let it happen."""
+        before = scene.pictures.copy()
         told = self.happen(scene)
         touched: dict[str, frozenset[str]] = {}
         for name, value in (*told.causes, *told.touched):
@@ -105,6 +108,7 @@ class Incident:
             onset=self.onset,
             causes=told.causes,
             touched=touched,
+            changed=told.changed | changed_fields(before, scene.pictures),
             symptom=told.symptom,
         )
 

@@ -81,6 +81,9 @@ class Pictures:
         """The rows of a mask or of indices."""
         return replace(self, **{column.name: getattr(self, column.name)[chosen] for column in fields(self)})
 
+    def copy(self) -> Self:
+        return self.take(np.arange(len(self)))
+
     def between(self, start_ms: int, end_ms: int) -> Mask:
         return (self.at_ms >= start_ms) & (self.at_ms < end_ms)
 
@@ -92,6 +95,36 @@ def joined(one: Pictures, other: Pictures) -> Pictures:
     }
     both = Pictures(**columns)
     return both.take(np.argsort(both.at_ms, kind="stable"))
+
+
+_SHOWN_IN = {
+    "label": {"top1_label", "top3_labels"},
+    "score": {"top1_score", "top3_scores", "low_confidence_filtered"},
+    "preprocess_ms": {"duration_ms"},
+    "inference_ms": {"duration_ms"},
+    "channels": {"channels", "shape", "image_issues"},
+    "height": {"shape", "scale_ratio", "file_size"},
+    "conversion": {"channel_conversion"},
+    "http_status": {"http_status", "status"},
+    "reason": {"event_type", "reason", "error", "path_issues"},
+    "failure": {"event_type", "reason", "error", "http_status", "status"},
+    "suffix": {"file_path", "path_issues"},
+    "hangs": {"event_type", "request_id"},
+    "host": {"event_type", "host"},
+    "clock_ms": {"event_type", "timestamp"},
+}
+"""The fields of events in which a column shows; a column that is not named here shows in the field of its name."""
+
+
+def changed_fields(before: Pictures, after: Pictures) -> frozenset[str]:
+    """The fields in which the events of two sets of pictures differ. More or fewer pictures: ``event_type``."""
+    if len(before) != len(after):
+        return frozenset({"event_type"})
+    changed: set[str] = set()
+    for column in fields(before):
+        if not np.array_equal(getattr(before, column.name), getattr(after, column.name)):
+            changed |= _SHOWN_IN.get(column.name, {column.name})
+    return frozenset(changed)
 
 
 def load_at(at_ms: Floats) -> Floats:

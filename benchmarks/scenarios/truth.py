@@ -47,6 +47,8 @@ class Truth:
 
     causes   the field values that name its cause, any of which is right as the first suspect
     touched  by field, the values of which something is really wrong: an alert about another value is a false one
+    changed  the fields that hold something else than usual (event_type: other events come than usual): an alert of a
+             rule that looks at none of them is a false one
     """
 
     kind: str
@@ -56,4 +58,5 @@ class Truth:
     onset: Onset
     causes: tuple[Cause, ...] = ()
     touched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
     symptom: Symptom | None = None

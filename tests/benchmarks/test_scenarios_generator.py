@@ -108,6 +108,7 @@ def test_the_truth_names_causes_that_are_there(world: World, kind: str) -> None:
     """Somebody is told of incidents that have a cause, and of no others; every cause occurs in the traffic."""
     told = scenario(world, kind)
     assert bool(told.truth.causes) is (told.truth.wanted is Wanted.YES)
+    assert told.truth.changed
     assert all(value in told.truth.touched[name] for name, value in told.truth.causes)
     named = {
         "host": set(HOSTS),

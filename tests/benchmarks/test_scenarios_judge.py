@@ -23,12 +23,13 @@ def truth(**changes: Any) -> Truth:
         "onset": Onset.ABRUPT,
         "causes": (("host", "a"), ("device", "cpu")),
         "touched": {"host": frozenset({"a"}), "device": frozenset({"cpu"})},
+        "changed": frozenset({"duration_ms", "device"}),
     }
     return Truth(**given | changes)
 
 
 def alarm(known_ms: int, *suspects: tuple[str, str], rule: str = "r", **key: str) -> Alarm:
-    return Alarm(rule=rule, key=key, known_ms=known_ms, suspects=suspects)
+    return Alarm(rule=rule, key=key, known_ms=known_ms, suspects=suspects, about=frozenset({"duration_ms"}))
 
 
 def test_the_first_right_alarm_gives_delay_and_rank() -> None:
@@ -68,6 +69,12 @@ def test_an_alarm_is_right_from_the_start_to_shortly_after_the_end(known_ms: int
 def test_an_alarm_about_something_else_is_wrong(key: dict[str, str], right: bool) -> None:
     """A key may not name another value of what was touched; what the truth says nothing about may be anything."""
     assert bool(judge([alarm(START, **key)], truth()).right) is right
+
+
+def test_an_alarm_about_what_did_not_change_is_wrong() -> None:
+    """A chance alarm of a rule on scores does not catch a slow host."""
+    chance = Alarm(rule="r", key={"host": "a"}, known_ms=START, about=frozenset({"top1_score"}))
+    assert not judge([chance], truth()).right
 
 
 def test_a_key_that_names_the_cause_needs_no_suspect() -> None:
