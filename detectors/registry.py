@@ -13,6 +13,7 @@ from detectors.matching.threshold import Threshold
 from detectors.matching.unsafe_path import UnsafePath
 from detectors.statistical.confidence_drift import ConfidenceDrift
 from detectors.statistical.latency import Latency
+from detectors.statistical.outlier import Outlier
 
 DETECTORS: Mapping[str, type[DetectorModel]] = MappingProxyType(
     {
@@ -25,6 +26,7 @@ DETECTORS: Mapping[str, type[DetectorModel]] = MappingProxyType(
         UnsafePath.kind: UnsafePath,
         Latency.kind: Latency,
         ConfidenceDrift.kind: ConfidenceDrift,
+        Outlier.kind: Outlier,
     }
 )
 """Every kind that ships. A kind is one file; it is listed here."""

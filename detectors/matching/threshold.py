@@ -36,6 +36,16 @@ _ZERO_WHEN_EMPTY = frozenset({MeasureName.COUNT, MeasureName.CARDINALITY})
 _ENOUGH_EVENTS = {MeasureName.AVG: 20, MeasureName.PERCENTILE: 20, MeasureName.COUNT: 0, MeasureName.CARDINALITY: 0}
 
 
+def check_measure(measure: MeasureName, field: str | None, percent: float | None) -> None:
+    """Raises ValueError when a measure lacks what it needs or is told what it has no use for."""
+    if measure is not MeasureName.COUNT and field is None:
+        raise ValueError(f"'{measure}' of what? write 'field', for example field: duration_ms")
+    if measure is MeasureName.PERCENTILE and percent is None:
+        raise ValueError("which percentile? write 'percent', for example percent: 95")
+    if measure is not MeasureName.PERCENTILE and percent is not None:
+        raise ValueError(f"'percent' belongs to measure: percentile, not to {measure}")
+
+
 class Threshold(DetectorModel, Bounds):
     """``measure`` of ``field`` over a sliding ``window`` is above or below a bound.
 
@@ -60,12 +70,7 @@ class Threshold(DetectorModel, Bounds):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.measure is not MeasureName.COUNT and self.field is None:
-            raise ValueError(f"'{self.measure}' of what? write 'field', for example field: duration_ms")
-        if self.measure is MeasureName.PERCENTILE and self.percent is None:
-            raise ValueError("which percentile? write 'percent', for example percent: 95")
-        if self.measure is not MeasureName.PERCENTILE and self.percent is not None:
-            raise ValueError(f"'percent' belongs to measure: percentile, not to {self.measure}")
+        check_measure(self.measure, self.field, self.percent)
         return self
 
     @property

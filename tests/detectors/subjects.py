@@ -13,8 +13,14 @@ from detectors.matching.threshold import MeasureName, Threshold
 from detectors.matching.unsafe_path import UnsafePath
 from detectors.statistical.confidence_drift import ConfidenceDrift, Direction
 from detectors.statistical.latency import Latency
+from detectors.statistical.outlier import Outlier, Quantity
 
 HOST = ("host",)
+DURATIONS = (
+    Quantity(measure=MeasureName.COUNT),
+    Quantity(measure=MeasureName.AVG, field="duration_ms"),
+    Quantity(measure=MeasureName.MAX, field="duration_ms"),
+)
 FAILED = equals("event_type", "input_error")
 
 
@@ -48,6 +54,18 @@ SUBJECTS: dict[str, Subject] = {
     "confidence drift both ways": Subject(
         lambda: ConfidenceDrift(min_history="20m", direction=Direction.BOTH, at_least_events=100, adapt_after="30m"),
         silent_buckets=20,
+    ),
+    "outlier": Subject(
+        lambda: Outlier(
+            group_by=HOST,
+            bucket="1m",
+            min_history="10m",
+            adapt_after="20m",
+            retrain_every="1h",
+            false_alarms="1 per 1h",
+            measures=DURATIONS,
+        ),
+        silent_buckets=130,
     ),
     **{f"threshold of {name}": Subject(partial(_threshold, name)) for name in MeasureName},
 }
