@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from detectors.query import MINUTE_MS
 from detectors.statistical.latency import Latency
 from detectors.stats.gate import Gate
+from detectors.stats.labels import LabelStream
 from detectors.stats.scorer import Scorer, Size
+from detectors.stats.scores import ScoreStream
 from detectors.stats.slowdown_watch import Watch
 
 Floats = NDArray[np.float64]
@@ -56,3 +58,11 @@ def latency(M: Minutes) -> Floats:  # noqa: N803  # the benchmarks' name
         number = int(M.minute[place])
         scores[place] = watch.step(batch, row, histogram, number, number * MINUTE_MS).score[0]
     return scores
+
+
+class Confidence(ScoreStream):
+    """``update(score) -> bool``: the product's drift detector over a stream of scores."""
+
+
+class Labels(LabelStream):
+    """``update(label) -> bool``: the product's drift detector over a stream of labels."""
