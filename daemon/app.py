@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.clock import Clock
-from daemon.console import VERBS, Console
+from daemon.console import VERBS, Console, stages
 from daemon.control import Control, Verb
 from daemon.engine import Engine
 from daemon.errors import LedgerError, LedgerLocked, StoreError, WumuError
@@ -275,7 +275,14 @@ class App:
             "undelivered": self._engine.undelivered,
             "troubles": self._engine.watch.troubles,
             "ingest": self._engine.ingest_counters(),
+            "learning": self._learning(),
         }
+
+    def _learning(self) -> dict[str, dict[str, int]]:
+        """Of each rule that learns, how many series are how far."""
+        states = self._engine.cycle.states
+        found = {rule.id: stages(rule, states[rule.id]) for rule in self._engine.config.rules if rule.id in states}
+        return {name: counts for name, counts in found.items() if counts}
 
 
 def _ask(console: Callable[[], Console], verb: str, arguments: Mapping[str, Any]) -> Any:

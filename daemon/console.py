@@ -2,6 +2,7 @@
 and, when none runs, from the files."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,8 +113,14 @@ class Console:
         }
 
     def ask(self, asks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The store's own answers, for another process that replays history. Raises StoreError."""
-        return [frame_to_json(frame) for frame in self.store.ask([ask_from_json(ask) for ask in asks])]
+        """The store's own answers, for another process that replays history. Raises StoreError or BadRequest."""
+        try:
+            understood = [ask_from_json(ask) for ask in asks]
+        except (ValueError, LookupError, TypeError) as fault:
+            raise BadRequest(
+                f"the daemon doesn't understand this question: {fault}", hint="use the same version of wumu"
+            ) from fault
+        return [frame_to_json(frame) for frame in self.store.ask(understood)]
 
     def _meant(self, path: str, since_ms: int) -> tuple[Event, ...]:
         """Events with a faulty path that stands for ``path`` once it is cleaned."""
@@ -147,6 +154,14 @@ def _next_turn(rule: Rule, state: RuleState, now_ms: int, catch_up_ms: int) -> D
     query = rule.detector.query()
     until = state.judged_until_ms or now_ms
     return Due(rule, query, until, until + (query.bucket_ms or rule.every_ms))
+
+
+def stages(rule: Rule, state: RuleState) -> dict[str, int]:
+    """How many series of a learning rule are how far. Empty for the other kinds."""
+    learner = rule.detector
+    if not isinstance(learner, Learner):
+        return {}
+    return Counter(learner.progress(memory).stage.value for memory in state.memory.values())
 
 
 def _progress(rule: Rule, state: RuleState) -> list[dict[str, Any]]:

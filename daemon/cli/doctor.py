@@ -118,6 +118,9 @@ def _daemon(config: Config, state_dir: Path) -> Iterator[Check]:
     yield Check("daemon", ok=status["ready"], detail=f"pid {status['pid']}, logs read up to {known}")
     yield Check("store", ok=status["store"]["ok"], detail=status["store"]["detail"])
     yield Check("outbox", ok=True, detail=f"{status['undelivered']} messages wait")
+    for name, stages in status["learning"].items():
+        known = ", ".join(f"{count} series {stage}" for stage, count in stages.items())
+        yield Check(f"rule {name}", ok=True, detail=known)
     for name, detail in status["troubles"].items():
         yield Check(name, ok=False, detail=detail, hint="see the daemon's log: journalctl -u wumu")
     ingest = status["ingest"] or {}

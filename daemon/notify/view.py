@@ -9,6 +9,7 @@ from daemon.baseline import Mark
 from daemon.notify.channel import Notice, Occasion
 from daemon.notify.words import VALUE_CHARACTERS, Words, moment, plain_number, words
 from daemon.watch import Word
+from detectors.base import Learner
 from detectors.finding import Finding, Reason
 from detectors.suspects import Suspect
 from recognizer.events import Event
@@ -88,7 +89,7 @@ def view_of(notice: Notice, language: Language, time_zone: str) -> View:
         suspects=tuple(_suspect(suspect, say) for suspect in notice.suspects[:SUSPECTS_SHOWN]),
         remedy=None if over else notice.remedies.get(language),
         samples=() if over else tuple(_sample(event, say, time_zone) for event in notice.samples[:SAMPLES_SHOWN]),
-        footer=tuple(_footer(alert, say)),
+        footer=tuple(_footer(notice, say)),
         runbook=_link(rule.runbook),
     )
 
@@ -252,10 +253,13 @@ def _sample(event: Event, say: Words, time_zone: str) -> SampleView:
     )
 
 
-def _footer(alert: Alert, say: Words) -> Iterable[tuple[str, str]]:
+def _footer(notice: Notice, say: Words) -> Iterable[tuple[str, str]]:
+    alert = notice.alert
     yield say("label", "alert"), alert.id
     yield say("label", "explain"), f"`wumu explain {quote(alert.rule_id)}`"
     yield say("label", "history"), f"`wumu alerts {quote(alert.id)}`"
+    if isinstance(notice.rule.detector, Learner) and notice.occasion is not Occasion.RESOLVED:
+        yield say("label", "normal"), f"`wumu expected {quote(alert.id)}`"
     yield say("label", "quiet"), say("label", "quiet_how", rule=alert.rule_id)
 
 

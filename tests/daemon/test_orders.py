@@ -178,6 +178,7 @@ def test_the_change_that_is_named_is_the_last_one_shortly_before() -> None:
 def test_an_alert_that_was_normal_ends_with_a_message_and_is_usual_from_then_on(bench: Bench) -> None:
     bench.minutes(3, 3, 3, 20)
     (alert,) = bench.ledger.alerts(active=True)
+    assert f"If it is normal: `wumu expected {alert.id}`" in bench.told()[0][1]
     answer = bench.orders.expected(alert.id[:6])
     assert (answer["id"], answer["rule"], answer["messages"]) == (alert.id, "habit", 1)
     assert bench.ledger.transitions(alert.id)[-1]["cause"] == Cause.DECLARED_NORMAL

@@ -1,8 +1,12 @@
 """`wumu mark`, `wumu expected` and `wumu alerts --retry`, without a daemon and beside one."""
 
+import contextlib
 import json
+import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +15,7 @@ from daemon.errors import DeliveryReason
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.outbox import Outbox
 from daemon.notify.channel import Message, Occasion
+from tests.acceptance.scenario import bare, settings, write_log
 from tests.support.console import Place, verb
 from tests.support.daemon import running, wumu
 
@@ -82,3 +87,49 @@ def test_dead_letters_are_listed_and_sent_again(place: Place, request: pytest.Fi
 def test_without_a_state_nothing_is_made(quiet: Place, empty: Path) -> None:
     result = verb("mark", "x", "--config", quiet.config, "--state", empty)
     assert (result.exit_code, "there is no ledger" in result.stderr, empty.exists()) == (3, True, False)
+
+
+def slowdown(log: Path) -> None:
+    """Two hours of a host, the last six minutes of them slow."""
+    chance = random.Random(5)
+    now_ms = time.time_ns() // 1_000_000 - 90_000
+    write_log(
+        log,
+        [
+            bare(
+                now_ms - (120 * 60 - second) * 1_000,
+                "inference_complete",
+                "gpu-7",
+                duration_ms=chance.lognormvariate(4, 0.2) * (5 if second >= 114 * 60 else 1),
+                request_id=f"r{second}",
+            )
+            for second in range(0, 120 * 60, 2)
+        ],
+    )
+
+
+@pytest.mark.parametrize("beside", ["files", "daemon"])
+def test_an_alert_that_was_normal_ends_and_does_not_come_again(tmp_path: Path, beside: str) -> None:
+    place = Place(tmp_path)
+    slowdown(place.log)
+    settings(place.config, place.log)
+    assert wumu("once", *place.options).returncode == 1
+    (alert,) = _firing(place)
+    assert (alert["rule"], alert["key"]) == ("slow-inference", {"host": "gpu-7"})
+    series = json.loads(verb("explain", "slow-inference", "--json", *place.options).stdout)["series"]
+    assert [one["stage"] for one in series] == ["alarmed"]
+    with running(place.config, place.state) if beside == "daemon" else contextlib.nullcontext():
+        said = verb("expected", alert["id"][:7], *place.options)
+        assert said.stdout.startswith(f"alert {alert['id']} has ended: rule slow-inference takes it for usual"), (
+            said.stderr
+        )
+        assert verb("expected", alert["id"], *place.options).exit_code == 2
+    wumu("once", *place.options)
+    assert _firing(place) == []
+    (ended,) = json.loads(verb("alerts", alert["id"], "--json", "--state", place.state).stdout)
+    assert ended["transitions"][-1]["cause"] == "declared_normal"
+
+
+def _firing(place: Place) -> list[dict[str, Any]]:
+    alerts = json.loads(verb("alerts", "--json", "--state", place.state).stdout)
+    return [alert for alert in alerts if alert["rule"] == "slow-inference"]
