@@ -79,10 +79,14 @@ def judge(alarms: Iterable[Alarm], truth: Truth) -> Verdict:
 
 
 def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Recall over the incidents somebody should be told of, precision over all alarms, delays in minutes."""
+    """Recall over the incidents somebody should be told of, precision over all alarms, delays in minutes.
+
+    A rule that tells the same key again and again during one incident is right once; every wrong alarm counts.
+    """
     due = [verdict for verdict in verdicts if verdict.truth.wanted is Wanted.YES]
     caught = [verdict for verdict in due if verdict.right]
-    right = sum(len(verdict.right) for verdict in verdicts)
+    right = sum(len({(alarm.rule, *alarm.key.items()) for alarm in verdict.right}) for verdict in verdicts)
+    told = sum(len(verdict.right) for verdict in verdicts)
     wrong = sum(len(verdict.wrong) for verdict in verdicts)
     delays = {
         onset: [
@@ -98,7 +102,7 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "precision": _share(right, right + wrong),
         "median_delay_min": {onset.value: _median(values) for onset, values in delays.items() if values},
         "cause_first": _share(sum(verdict.rank == 1 for verdict in caught), len(caught)),
-        "alarms": {"right": right, "wrong": wrong},
+        "alarms": {"right": right, "repeated": told - right, "wrong": wrong},
         "wrong_by_rule": dict(Counter(alarm.rule for verdict in verdicts for alarm in verdict.wrong)),
         "first_by_rule": dict(Counter(verdict.right[0].rule for verdict in caught)),
     }

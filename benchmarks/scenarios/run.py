@@ -58,6 +58,8 @@ def main() -> int:
             world = make_world(seed, given.days, rules, Path(folder))
             results.clean += [moved.alert.rule_id for moved in world.clean]
             results.clean_days += given.days
+            false = ", ".join(moved.alert.rule_id for moved in world.clean) or "none"
+            print(f"world {seed}: false alarms of its clean past: {false}", file=sys.stderr, flush=True)
             for verdict, baseline in _scenarios(world, rules, given.kinds, given.draws):
                 results.ours.append(verdict)
                 results.theirs.append(baseline)

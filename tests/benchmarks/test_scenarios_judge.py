@@ -97,7 +97,7 @@ def test_rank_is_the_place_of_the_first_cause() -> None:
 def test_the_summary_adds_up() -> None:
     """Recall over the wanted, precision over all alarms, medians in minutes by onset."""
     verdicts = [
-        judge([alarm(START + MINUTE, host="a")], truth()),
+        judge([alarm(START + MINUTE, host="a"), alarm(START + 9 * MINUTE, host="a")], truth()),
         judge([alarm(START + 3 * MINUTE, rule="s"), alarm(START, host="b")], truth()),
         judge([], truth(kind="missed")),
         judge([alarm(START)], truth(kind="holiday", wanted=Wanted.NO)),
@@ -107,6 +107,7 @@ def test_the_summary_adds_up() -> None:
     assert total["scenarios"] == 5
     assert total["recall"] == 0.75
     assert total["precision"] == 0.6
+    assert total["alarms"] == {"right": 3, "repeated": 1, "wrong": 2}
     assert total["median_delay_min"] == {"abrupt": 2.0, "gradual": 30.0}
     assert total["cause_first"] == pytest.approx(2 / 3, abs=1e-4)
     assert total["wrong_by_rule"] == {"r": 2}
