@@ -138,6 +138,21 @@ class Scorer:
         change = abs(offset - self._mean)
         found[_SINGLE] = min(change / max(math.sqrt(self._variance), change / LARGEST, 1.0 / LARGEST), LARGEST)
 
+    @property
+    def learned(self) -> int:
+        """How many values it has seen."""
+        return self._seen
+
+    def usual(self, time_s: float) -> tuple[float, float]:
+        """What is expected at this time, and the mean absolute error of that: by the day or the week if proven."""
+        told = [season.usual(time_s) for season in self._seasons if season.proven]
+        centre, error = min(told, key=lambda one: one[1]) if told else self._seasons[0].usual(time_s)
+        return centre + self._origin, error
+
+    def newest(self, count: int) -> list[float]:
+        """The newest values, at most ``count`` and at most those of the longest shape, oldest first."""
+        return [offset + self._origin for offset in self._recent[-min(count, self._room) :]]
+
     def packed(self) -> bytes:
         """Its state; `unpacked` makes the same scorer of it."""
         packer = Packer()

@@ -49,16 +49,23 @@ class Season:
         where = self._bin(time_s)
         return self._levels[where] if self._met[where] else self._level
 
+    def usual(self, time_s: float) -> tuple[float, float]:
+        """What is expected at this time, by the season if it is proven, and the mean absolute error of that."""
+        if self.proven:
+            return self.level(time_s), self._errors
+        return self._level, self._plain_errors
+
     def learn(self, time_s: float, value: float) -> None:
         where = self._bin(time_s)
         met = self._met[where]
         error = value - self._levels[where]
-        if met >= _LEAST_TOLD:
-            self._errors += _ERROR_RATE * (abs(error) - self._errors)
-            self._plain_errors += _ERROR_RATE * (abs(value - self._level) - self._plain_errors)
+        self._seen = min(self._seen + 1, int(_MOST))
+        rate = max(_ERROR_RATE, 1.0 / self._seen)
+        told = error if met >= _LEAST_TOLD else value - self._level
+        self._errors += rate * (abs(told) - self._errors)
+        self._plain_errors += rate * (abs(value - self._level) - self._plain_errors)
         self._levels[where] += max(self.rate, 1.0 / (met + 1.0)) * error
         self._met[where] = min(met + 1.0, _MOST)
-        self._seen = min(self._seen + 1, int(_MOST))
         self._level += max(_LEVEL_RATE, 1.0 / self._seen) * (value - self._level)
 
     def _bin(self, time_s: float) -> int:

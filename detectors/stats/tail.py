@@ -104,7 +104,7 @@ class Tail(msgspec.Struct, array_like=True, gc=False):
         blocks, peaks = self._known()
         if not peaks or score <= peaks[0]:
             return 0.0
-        return BLOCK / float(self._share(np.array([score]), blocks, peaks)[0])
+        return BLOCK / max(float(self._share(np.array([score]), blocks, peaks)[0]), 1.0 / LARGEST)
 
     def height(self, interval: float) -> float:
         """The score that chance reaches once in ``interval`` scores."""

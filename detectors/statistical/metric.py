@@ -1,0 +1,93 @@
+"""`metric`: a numeric field is not what it usually is at this time."""
+
+import enum
+import math
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from detectors.evidence import beyond
+from detectors.finding import Evidence, Reason
+from detectors.frame import Frame, Interval, Series
+from detectors.query import Measure, Query, Statistic
+from detectors.statistical.learning import SETTLE_MS
+from detectors.statistical.unusual import State, Unusual
+from detectors.statistical.watch import View
+from detectors.stats.series import bucket_starts, first_fresh, on_grid
+from detectors.units import unit_of
+
+
+class Summary(enum.StrEnum):
+    """The one number that a bucket's values are judged by. ``increase``: of a counter that only grows."""
+
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+    INCREASE = "increase"
+
+
+class Metric(Unusual):
+    """The average (or another summary) of ``field`` per bucket is unusual. A bucket without a value says nothing.
+
+    With ``increase`` the field is a counter: what is judged is how much its maximum has grown per bucket, and a counter
+    that starts again at zero has grown by what it shows.
+    """
+
+    kind: ClassVar[str] = "metric"
+    reasons: ClassVar[frozenset[Reason]] = frozenset({Reason.METRIC_UNUSUAL})
+
+    group_by: tuple[str, ...] = Field(
+        default=("host", "model_name"), description="one series per combination of these fields' values"
+    )
+    field: str = Field(min_length=1, description="the numeric field")
+    summary: Summary = Field(default=Summary.AVG, description="which number stands for the values of a bucket")
+
+    def query(self) -> Query:
+        statistic = Statistic.MAX if self.summary is Summary.INCREASE else Statistic(self.summary.value)
+        return Query(
+            where=self.where,
+            group_by=self.group_by,
+            measures=(Measure("value", statistic, self.field),),
+            bucket_ms=self.bucket,
+            settle_ms=SETTLE_MS,
+        )
+
+    def points(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
+        known = self._known(frame, series, state)
+        return self._increases(known, state.carried) if self.summary is Summary.INCREASE else known
+
+    def carry(self, frame: Frame, series: Series, state: State) -> tuple[int, float] | None:
+        """The newest value of a counter and when it was seen."""
+        if self.summary is not Summary.INCREASE:
+            return None
+        return max(self._known(frame, series, state), default=state.carried)
+
+    def _known(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
+        starts = bucket_starts(frame)
+        values = on_grid(frame, series, "value", starts)
+        for index in range(first_fresh(frame, starts), len(starts)):
+            if starts[index] >= state.judged_ms and not math.isnan(values[index]):
+                yield starts[index], float(values[index])
+
+    def _increases(
+        self, counters: Iterator[tuple[int, float]], before: tuple[int, float] | None
+    ) -> Iterator[tuple[int, float]]:
+        for start_ms, counter in counters:
+            if before is not None and start_ms > before[0]:
+                grown = counter - before[1] if counter >= before[1] else max(counter, 0.0)
+                yield start_ms, grown * self.bucket / (start_ms - before[0])
+            before = start_ms, counter
+
+    @property
+    def reason(self) -> Reason:
+        return Reason.METRIC_UNUSUAL
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.field)
+
+    def evidence(self, view: View, window: Interval) -> Evidence:
+        """The events whose value lies beyond the band."""
+        return beyond(self.where, self.field, view.high if view.up else view.low, window, high=view.up)

@@ -1,0 +1,73 @@
+"""`rate`: a series has more or fewer events than it usually has at this time."""
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from detectors.evidence import against_the_past
+from detectors.finding import Evidence, Reason
+from detectors.frame import Frame, Interval, Series
+from detectors.query import Measure, Query
+from detectors.statistical.learning import SETTLE_MS
+from detectors.statistical.unusual import State, Unusual
+from detectors.statistical.watch import View
+from detectors.stats.series import bucket_starts, counts_on_grid, first_fresh
+
+_ANSCOMBE = 0.375
+
+
+class Rate(Unusual):
+    """The number of events per bucket is unusual; a bucket without events counts, so a series that stops is noticed.
+
+    Counts are judged as 2 √(n + 3/8), which makes their noise independent of their size (Anscombe 1948). A series
+    begins with its first event.
+    """
+
+    kind: ClassVar[str] = "rate"
+    reasons: ClassVar[frozenset[Reason]] = frozenset({Reason.RATE_UNUSUAL})
+    silence_counts: ClassVar[bool] = True
+
+    group_by: tuple[str, ...] = Field(
+        default=("host", "model_name"), description="one series per combination of these fields' values"
+    )
+    min_change: float = Field(default=0.2, ge=0, le=100, description="smaller relative changes are not reported")
+
+    def query(self) -> Query:
+        return Query(
+            where=self.where,
+            group_by=self.group_by,
+            measures=(Measure("count"),),
+            bucket_ms=self.bucket,
+            settle_ms=SETTLE_MS,
+        )
+
+    def points(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
+        starts = bucket_starts(frame)
+        counts = counts_on_grid(frame, series, "count", starts)
+        begun_ms = state.judged_ms if state.scorer else min(series.bucket_start_ms, default=frame.interval.end_ms)
+        for index in range(first_fresh(frame, starts), len(starts)):
+            if starts[index] >= max(begun_ms, state.judged_ms):
+                yield starts[index], float(counts[index])
+
+    def scaled(self, value: float) -> float:
+        return 2.0 * math.sqrt(value + _ANSCOMBE)
+
+    def unscaled(self, value: float) -> float:
+        return max((max(value, 0.0) / 2.0) ** 2 - _ANSCOMBE, 0.0)
+
+    @property
+    def reason(self) -> Reason:
+        return Reason.RATE_UNUSUAL
+
+    @property
+    def unit(self) -> str:
+        return "events"
+
+    def evidence(self, view: View, window: Interval) -> Evidence:
+        """What has come in addition; for a fall what used to come just before it."""
+        now = against_the_past(self.where, window)
+        if view.up or now.compare_with is None:
+            return now
+        return Evidence(now.compare_with, self.where, self.where, now.interval)

@@ -1,0 +1,214 @@
+"""What the kinds `metric` and `rate` share: one number per bucket, judged on several time scales.
+
+The score of every bucket (`detectors.stats.scorer`) is compared with how often chance gives one like it
+(`detectors.stats.tail`). An alarm begins when chance alone would give such a score less often than is tolerated, and
+the newest values lie outside of the expected band, in the direction asked for. While it lasts nothing is learned.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Self
+
+import msgspec
+from pydantic import Field, model_validator
+
+from detectors.base import Progress, Stage
+from detectors.evidence import in_order
+from detectors.finding import Detection, Evidence, Expected, Finding, Memory, Reason
+from detectors.frame import Frame, Interval, Key, Series
+from detectors.memory import recall, remember
+from detectors.parameters import MAX_SCORE, Span
+from detectors.query import Query
+from detectors.statistical.learning import LearnedState, Learning
+from detectors.statistical.watch import SIZE, Alarm, Direction, View, Watch
+from detectors.stats.scorer import Scorer
+from detectors.stats.series import bucket_end_ms
+from detectors.stats.tail import Tail, needed
+
+_DAY_MS = 86_400_000
+
+
+class State(LearnedState, frozen=True, kw_only=True):
+    """``scorer`` is a `Scorer.packed`; ``seen_ms`` when the series last had events; ``carried`` what its kind keeps."""
+
+    seen_ms: int
+    scorer: bytes = b""
+    tail: Tail = msgspec.field(default_factory=Tail)
+    alarm: Alarm | None = None
+    carried: tuple[int, float] | None = None
+
+
+class Unusual(Learning):
+    """A number per bucket has left the band that its own past makes one expect."""
+
+    silence_counts: ClassVar[bool] = False
+    """Whether a series says something by not being in a frame."""
+
+    min_history: Span = Field(default=10_800_000, description="nothing is said before this much was learned")
+    history: Span = Field(default=604_800_000, description="a series that has had no events for this long is forgotten")
+    direction: Direction = Field(default=Direction.BOTH, description="report what rises (up), falls (down) or both")
+    min_change: float = Field(default=0.1, ge=0, le=100, description="smaller relative changes are not reported")
+    min_change_value: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="smaller changes are not reported, in the value's unit"
+    )
+
+    @model_validator(mode="after")
+    def _history_fits(self) -> Self:
+        if self.min_history < 10 * self.bucket:
+            raise ValueError("'min_history' must be at least 10 buckets")
+        if self.history < self.min_history:
+            raise ValueError("'history' must be at least as long as 'min_history', or it would never speak")
+        if self.adapt_after < self.min_history:
+            raise ValueError("'adapt_after' must be at least as long as 'min_history': the new usual must be learned")
+        return self
+
+    @property
+    def history_ms(self) -> int:
+        return self.history
+
+    @property
+    def promised(self) -> float:
+        """The mean number of buckets between two false alarms."""
+        return self.false_alarms.every_ms / self.bucket
+
+    @property
+    def least_seen(self) -> int:
+        return math.ceil(self.min_history / self.bucket)
+
+    @abstractmethod
+    def query(self) -> Query: ...
+
+    @abstractmethod
+    def points(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
+        """Start and number of every fresh bucket that says something, in time order."""
+
+    def carry(self, frame: Frame, series: Series, state: State) -> tuple[int, float] | None:  # noqa: ARG002
+        """What is to be kept for the next frame beside what was learned."""
+        return None
+
+    @abstractmethod
+    def evidence(self, view: View, window: Interval) -> Evidence: ...
+
+    @property
+    @abstractmethod
+    def reason(self) -> Reason: ...
+
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """Of the number that is judged."""
+
+    def scaled(self, value: float) -> float:
+        """The number in which the series is judged; `unscaled` is its inverse."""
+        return value
+
+    def unscaled(self, value: float) -> float:
+        return value
+
+    def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
+        if not frame.complete:
+            return Detection((), memory)
+        query = self.query()
+        states = self.recalled(query, frame, memory, State)
+        name, start_ms = self.digest(query), frame.interval.start_ms
+        kept: dict[Key, Memory] = {}
+        findings: list[Finding] = []
+        present = {series.key: series for series in frame.series}
+        for key in states:
+            if key not in present:
+                kept[key] = memory[key]
+                if self.silence_counts:
+                    present[key] = Series(key, (), {measure.name: () for measure in query.measures})
+        for key, series in present.items():
+            fresh = State(version=1, query=name, judged_ms=start_ms, seen_ms=start_ms)
+            state, found = self._judge(frame, series, states.get(key, fresh))
+            findings.extend(found)
+            kept[key] = remember(state)
+        return Detection(in_order(findings), kept)
+
+    def _fits(self, state: LearnedState, name: str, frame: Frame) -> bool:
+        silent_ms = frame.interval.end_ms - (state.seen_ms if isinstance(state, State) else state.judged_ms)
+        return super()._fits(state, name, frame) and silent_ms < self.history_ms
+
+    def _judge(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
+        watch = Watch(self, self.bucket, _scorer(state.scorer), state.tail, state.alarm)
+        findings: list[Finding] = []
+        for start_ms, value in self.points(frame, series, state):
+            view = watch.step(start_ms, self.scaled(value))
+            if view is None or watch.alarm is None:
+                continue
+            at_ms = bucket_end_ms(frame, start_ms)
+            findings.append(self._finding(series.key, at_ms, watch.alarm, view))
+            if at_ms - watch.alarm.since_ms >= self.adapt_after:
+                watch.forget()
+        return msgspec.structs.replace(
+            state,
+            judged_ms=max(frame.interval.end_ms, state.judged_ms),
+            seen_ms=max(state.seen_ms, *series.bucket_start_ms) if series.bucket_start_ms else state.seen_ms,
+            scorer=watch.scorer.packed(),
+            alarm=watch.alarm,
+            carried=self.carry(frame, series, state),
+        ), findings
+
+    def view(self, level: float, centre: float, half: float, buckets: int) -> View | None:
+        usual = self.unscaled(centre)
+        least = max(self.min_change * abs(usual), self.min_change_value)
+        low, high = min(self.unscaled(centre - half), usual - least), max(self.unscaled(centre + half), usual + least)
+        seen = View(self.unscaled(level), usual, low, high, buckets)
+        if self.direction is Direction.BOTH or seen.up == (self.direction is Direction.UP):
+            return seen
+        return None
+
+    def _finding(self, key: Key, at_ms: int, alarm: Alarm, view: View) -> Finding:
+        since_ms = min(alarm.since_ms, at_ms)
+        rarity = max(alarm.interval / self.promised, 1.0)
+        return Finding(
+            key=key,
+            at_ms=at_ms,
+            since_ms=since_ms,
+            reason=self.reason,
+            observed=view.level,
+            expected=Expected(low=view.low, high=view.high),
+            unit=self.unit,
+            score=min(1.0 + math.log10(rarity), MAX_SCORE),
+            chance_days=alarm.interval * self.bucket / _DAY_MS,
+            evidence=self.evidence(view, Interval(since_ms, at_ms)),
+            details={"usual": view.centre, "buckets": view.buckets, "way": "up" if view.up else "down"},
+        )
+
+    def progress(self, memory: Memory) -> Progress:
+        """Of one series, in buckets."""
+        total = max(needed(self.promised), self.least_seen)
+        state = recall(memory, State)
+        if state is None:
+            return Progress(Stage.WARMING_UP, 0, total, "buckets", self.false_alarms.every_days)
+        watch = Watch(self, self.bucket, _scorer(state.scorer), state.tail, state.alarm)
+        stage = Stage.WARMING_UP if watch.missing else Stage.JUDGING
+        if state.alarm is not None and state.alarm.going_on:
+            stage = Stage.ALARMED
+        return Progress(stage, max(total - watch.missing, 0), total, "buckets", self.false_alarms.every_days)
+
+    def rebase(self, memory: Memory, at_ms: int) -> Memory:
+        """What is usual is learned anew from ``at_ms`` on; how often chance gives a score is kept."""
+        state = recall(memory, State)
+        if state is None:
+            return memory
+        return remember(msgspec.structs.replace(state, scorer=b"", alarm=None, judged_ms=max(state.judged_ms, at_ms)))
+
+    def accept(self, memory: Memory) -> Memory:
+        """The alarm ends, and what is usual is learned anew from here on."""
+        state = recall(memory, State)
+        if state is None or state.alarm is None or not state.alarm.going_on:
+            return memory
+        return remember(msgspec.structs.replace(state, scorer=b"", alarm=None))
+
+
+def _scorer(packed: bytes) -> Scorer:
+    """A damaged state is a fresh start."""
+    if not packed:
+        return Scorer(SIZE)
+    try:
+        return Scorer.unpacked(SIZE, packed)
+    except ValueError:
+        return Scorer(SIZE)

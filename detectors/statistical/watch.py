@@ -1,0 +1,169 @@
+"""One series under watch: its scores against what chance gives, and the course of an alarm from begin to end."""
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import msgspec
+import numpy as np
+
+from detectors.stats.robust import change_start
+from detectors.stats.scorer import Scorer, Size
+from detectors.stats.tail import Tail, needed
+
+SIZE = Size(warm_up=312, blocks=96, ranks=48)
+"""Time scales of 1, 3 and 6 buckets, the last 96 blocks of each."""
+
+LONGEST_INTERVAL = 1e9
+"""Buckets; what is rarer is not told apart."""
+_LOOK_BACK = 36
+_CALM = 3
+"""An alarm ends after this many buckets inside of the band."""
+
+_AFTERMATH = 36
+"""The shapes that hold the incident look odd for this long after it; that is no news."""
+
+_BAND = 3.76
+"""Mean absolute errors that are three standard deviations of a normal law."""
+
+_NARROWING = -0.25
+"""Means of neighbours that depend on each other vary less than single values, but not by the root of their number."""
+
+_WIDTHS = (1, 3, 12)
+_AFTERMATH_WIDTHS = (1, 3)
+
+
+class Direction(enum.StrEnum):
+    """Which way a series must leave its band to be reported."""
+
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
+
+
+class Alarm(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An alarm: since when, which way, how rare it was at its worst (in buckets), and for how many it has been calm."""
+
+    since_ms: int
+    up: bool
+    interval: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_INTERVAL)]
+    calm: Annotated[int, msgspec.Meta(ge=0, le=_CALM + _AFTERMATH)] = 0
+
+    @property
+    def going_on(self) -> bool:
+        return self.calm < _CALM
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The newest ``buckets`` together: their mean, its band, and how far out it is (1 at the edge), in real units."""
+
+    level: float
+    centre: float
+    low: float
+    high: float
+    buckets: int
+
+    @property
+    def up(self) -> bool:
+        return self.level > self.centre
+
+    @property
+    def outside(self) -> float:
+        room = self.high - self.centre if self.up else self.centre - self.low
+        return abs(self.level - self.centre) / room if room > 0 else 0.0
+
+
+class Terms(Protocol):
+    """On what terms a series is watched."""
+
+    @property
+    def promised(self) -> float:
+        """The mean number of buckets between two false alarms."""
+        ...
+
+    @property
+    def least_seen(self) -> int:
+        """The number of buckets that must have been learned from."""
+        ...
+
+    def view(self, level: float, centre: float, half: float, buckets: int) -> View | None:
+        """The view in real units; None if it is not in the direction that is reported."""
+        ...
+
+
+class Watch:
+    """Mutable: `step` takes the buckets one by one. ``alarm`` is the alarm that is going on, or that has just been."""
+
+    def __init__(self, terms: Terms, bucket_ms: int, scorer: Scorer, tail: Tail, alarm: Alarm | None) -> None:
+        self._terms = terms
+        self._bucket_ms = bucket_ms
+        self.scorer = scorer
+        self.tail = tail
+        self.alarm = alarm
+
+    def step(self, start_ms: int, value: float) -> View | None:
+        """Take the bucket that began at ``start_ms``; what is outside of the band if there is an alarm."""
+        raw = self.scorer.observe(start_ms / 1_000.0, value).raw
+        interval = min(self.tail.interval(raw), LONGEST_INTERVAL)
+        alarm = self.alarm
+        view = self._alarming(start_ms, interval)
+        if view is not None:
+            known = alarm if alarm is not None and alarm.going_on else Alarm(self._began_ms(start_ms, view), view.up, 0)
+            if alarm is None:
+                self.tail.learn_alarm(raw, self._terms.promised)
+            self.alarm = msgspec.structs.replace(known, interval=max(known.interval, interval), calm=0)
+            return view
+        if alarm is not None:
+            calm = alarm.calm + 1
+            self.alarm = msgspec.structs.replace(alarm, calm=calm) if calm < _CALM + _AFTERMATH else None
+        elif interval >= self._terms.promised:
+            self.tail.learn_alarm(raw, self._terms.promised)
+        else:
+            self.tail.learn(raw)
+        if self.alarm is None or not self.alarm.going_on:
+            self.scorer.learn(start_ms / 1_000.0, value)
+        return None
+
+    def forget(self) -> None:
+        """What is usual must be learned anew; how often chance gives a score need not."""
+        self.scorer = Scorer(SIZE)
+        self.alarm = None
+
+    def _alarming(self, start_ms: int, interval: float) -> View | None:
+        """What is outside of the band, if that begins an alarm or keeps one going."""
+        alarm = self.alarm
+        if alarm is not None and alarm.going_on:
+            view = self._widest(start_ms, _WIDTHS)
+            return view if view is not None and view.up == alarm.up else None
+        if interval < self._terms.promised or self.missing:
+            return None
+        return self._widest(start_ms, _WIDTHS if alarm is None else _AFTERMATH_WIDTHS)
+
+    @property
+    def missing(self) -> int:
+        """How many more buckets must be learned from before the promise can be kept."""
+        lacking = needed(self._terms.promised) - self.tail.seen, self._terms.least_seen - self.scorer.learned
+        return max(*lacking, 0)
+
+    def _widest(self, start_ms: int, widths: tuple[int, ...]) -> View | None:
+        """The view that is furthest outside of its band; None if none is."""
+        centre, error = self.scorer.usual(start_ms / 1_000.0)
+        newest = self.scorer.newest(max(widths))
+        views: list[View] = []
+        for width in widths:
+            if len(newest) >= width:
+                level = math.fsum(newest[-width:]) / width
+                view = self._terms.view(level, centre, _BAND * error * width**_NARROWING, width)
+                if view is not None and view.outside > 1.0:
+                    views.append(view)
+        return max(views, key=lambda one: one.outside, default=None)
+
+    def _began_ms(self, start_ms: int, view: View) -> int:
+        """The start of the bucket in which the change began."""
+        centre, error = self.scorer.usual(start_ms / 1_000.0)
+        newest = np.array(self.scorer.newest(_LOOK_BACK))
+        apart = newest - centre if view.up else centre - newest
+        edge = max(error, float(np.mean(np.sort(apart)[-view.buckets :])) / 2)
+        return start_ms - (len(newest) - 1 - change_start(apart - edge)) * self._bucket_ms
