@@ -6,16 +6,17 @@ what it returns is committed by its caller in one transaction.
 
 import bisect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from daemon.alerts.lifecycle import advance
 from daemon.alerts.model import Alert, Transition
 from daemon.baseline import Mark, rebased
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.store.base import Ask
-from detectors.finding import Finding, Memory
+from detectors.base import Detector
+from detectors.finding import Detection, Finding, Memory
 from detectors.frame import Frame, Interval, Key
 from detectors.query import Query
 from rules.model import Rule
@@ -30,6 +31,14 @@ class Source(Protocol):
     """What a tick needs of an event store: answers."""
 
     def ask(self, asks: Sequence[Ask]) -> tuple[Frame, ...]: ...
+
+
+Detect: TypeAlias = Callable[[Detector, Frame, Mapping[Key, Memory]], Detection]
+
+
+def detect(detector: Detector, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
+    """What the detector itself makes of a frame."""
+    return detector.detect(frame, memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,7 @@ def tick(
     now_ms: int,
     catch_up_ms: int,
     marks: Sequence[Mark] = (),
+    detect: Detect = detect,
 ) -> tuple[Judgement, ...]:
     """Judge every rule that is due, with one round trip to the store.
 
@@ -154,12 +164,12 @@ def tick(
     ]
     frames = _frames(turns, store)
     return tuple(
-        judge(turn, states.get(turn.rule.id, RuleState()), frame, now_ms)
+        judge(turn, states.get(turn.rule.id, RuleState()), frame, now_ms, detect)
         for turn, frame in zip(turns, frames, strict=True)
     )
 
 
-def judge(turn: Due, state: RuleState, frame: Frame | StoreError, now_ms: int) -> Judgement:
+def judge(turn: Due, state: RuleState, frame: Frame | StoreError, now_ms: int, detect: Detect = detect) -> Judgement:
     """One rule's turn, given the store's answer."""
     record = Evaluation(
         rule_id=turn.rule.id,
@@ -176,7 +186,7 @@ def judge(turn: Due, state: RuleState, frame: Frame | StoreError, now_ms: int) -
     started = time.perf_counter()
     try:
         memory = rebased(turn.rule.detector, state.memory, turn.marks)
-        detection = turn.rule.detector.detect(frame, memory)
+        detection = detect(turn.rule.detector, frame, memory)
     except Exception as fault:  # noqa: BLE001  # a detector may be a user's own: it must not stop the other rules
         error = f"the detector failed: {type(fault).__name__}: {fault}"
         return Judgement(turn.rule, state, replace(record, error=error))

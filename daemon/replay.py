@@ -6,15 +6,16 @@ judging minute by minute would have had (`daemon.evaluate.tick`). What is rememb
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.alerts.model import Alert
 from daemon.baseline import Mark
-from daemon.evaluate import Judgement, RuleState, Source, step_ms, tick
+from daemon.evaluate import Judgement, RuleState, Source, detect, step_ms, tick
 from daemon.store.base import Ask
-from detectors.base import Learner, Stage
-from detectors.frame import Frame, Interval
+from detectors.base import Detector, Learner, Stage
+from detectors.finding import Detection, Memory
+from detectors.frame import Frame, Interval, Key
 from rules.model import Rule
 
 HOUR_MS = 3_600_000
@@ -63,7 +64,8 @@ def replay(
     longest_ms: int = DAY_MS,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> tuple[Replayed, ...]:
-    """Judge ``interval`` with each rule. Rules that ask the same share the answers.
+    """Judge ``interval`` with each rule. Rules that ask the same share the answers; those that differ in their timers
+    alone share the findings too.
 
     ``on_progress`` is told the part that is done, 0 to 1. Raises StoreUnavailable.
     """
@@ -104,7 +106,7 @@ class _Run:
         bucket = self.rule.detector.query().bucket_ms or 1
         self.state = RuleState(self.interval.start_ms // bucket * bucket)
 
-    def stretch(self, source: Source, start_ms: int, end_ms: int, marks: Sequence[Mark]) -> int:
+    def stretch(self, shared: "_Shared", start_ms: int, end_ms: int, marks: Sequence[Mark]) -> int:
         """Judge one stretch; how many buckets of events it held."""
         began = time.perf_counter()
         query = self.rule.detector.query()
@@ -112,7 +114,7 @@ class _Run:
         now_ms = end_ms + (0 if query.partial else query.settle_ms)
         cells = 0
         while not self.error:
-            judged = tick([self.rule], {self.rule.id: self.state}, source, now_ms, now_ms, marks)
+            judged = tick([self.rule], {self.rule.id: self.state}, shared, now_ms, now_ms, marks, shared.detect)
             for judgement in judged:
                 self._take(judgement)
                 cells = max(cells, judgement.evaluation.buckets)
@@ -152,11 +154,12 @@ class _Run:
 
 
 class _Shared:
-    """Answers the same ask once, until it is told to forget."""
+    """Asks and judges the same once, until it is told to forget."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._known: dict[Ask, Frame] = {}
+        self._judged: list[tuple[Detector, Frame, Mapping[Key, Memory], Detection]] = []
 
     def ask(self, asks: Sequence[Ask]) -> tuple[Frame, ...]:
         new = [ask for ask in dict.fromkeys(asks) if ask not in self._known]
@@ -164,8 +167,17 @@ class _Shared:
             self._known |= dict(zip(new, self._source.ask(new), strict=True))
         return tuple(self._known[ask] for ask in asks)
 
+    def detect(self, detector: Detector, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
+        for known, same_frame, same_memory, detection in self._judged:
+            if same_frame is frame and known == detector and same_memory == memory:
+                return detection
+        detection = detect(detector, frame, memory)
+        self._judged.append((detector, frame, memory, detection))
+        return detection
+
     def forget(self) -> None:
         self._known.clear()
+        self._judged.clear()
 
 
 def _notices(alert: Alert, rule: Rule, end_ms: int) -> int:

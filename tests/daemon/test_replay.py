@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +178,22 @@ def test_few_queries_are_asked_and_equal_ones_once(store: ReferenceStore) -> Non
     assert parts == sorted(parts)
     assert parts[-1] == 1.0
     assert len(found[0].alerts) >= len(found[2].alerts)
+
+
+def test_rules_that_differ_in_their_timers_alone_are_judged_once(store: ReferenceStore) -> None:
+    judged: list[float] = []
+
+    @dataclass(frozen=True)
+    class Watched(Habit):
+        def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
+            judged.append(self.factor)
+            return super().detect(frame, memory)
+
+    subjects = [rule(Watched(), "a"), rule(Watched(), "b", for_ms=120_000), rule(Watched(3.0), "c")]
+    marks = (Mark.of("model v2", BEGIN + 49 * MINUTE_MS, 0),)
+    shared = replay(subjects, store, SPAN, marks=marks)
+    assert judged == [2.0, 2.0, 3.0, 3.0, 2.0, 3.0]  # up to the change, from there to the hour, the rest
+    assert [one.alerts for one in shared] == [replay([one], store, SPAN, marks=marks)[0].alerts for one in subjects]
 
 
 def test_what_was_promised_counts_from_the_end_of_the_warm_up(store: ReferenceStore) -> None:
