@@ -6,8 +6,9 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
+import msgspec
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -40,6 +41,9 @@ _LONGEST_CHANCE_DAYS = 1e9
 _MOST_VALUES = 1e9
 
 
+_Number = Annotated[int, msgspec.Meta(ge=-1, le=10**15)]
+
+
 class Shape(enum.StrEnum):
     """What has become slower."""
 
@@ -54,8 +58,8 @@ class State(LearnedState, frozen=True, kw_only=True):
     numbers: str
     pooled: str
     checksum: int
-    newest: int
-    since: int | None = None
+    newest: _Number
+    since: _Number | None = None
 
 
 class Latency(Learning):
@@ -181,7 +185,7 @@ class Latency(Learning):
         batch = self._watch.fresh(len(states))
         width, bins = self.plan.layout.width, self.plan.bins
         for row, state in enumerate(states):
-            if state is None or _checksum(state.numbers, state.pooled) != state.checksum:
+            if state is None or not self._sound(state):
                 continue
             numbers = from_text(state.numbers, width, np.float32)
             pooled = from_text(state.pooled, DEPTH * bins, np.uint8)
@@ -189,6 +193,10 @@ class Latency(Learning):
                 batch.numbers[row], batch.pooled[row] = numbers, pooled.reshape(DEPTH, bins)
                 batch.newest[row], batch.since[row] = state.newest, -1 if state.since is None else state.since
         return batch
+
+    def _sound(self, state: State) -> bool:
+        judged = state.newest * self.bucket < state.judged_ms
+        return judged and _checksum(state.numbers, state.pooled) == state.checksum
 
     def _finding(self, key: Key, frame: Frame, start_ms: int, slow: Slow) -> Finding:
         at_ms = bucket_end_ms(frame, start_ms)

@@ -42,7 +42,10 @@ def normal_scores(usual: Floats) -> Floats:
     scores = _LUT[np.clip((ranks * _LUT_STEPS).astype(np.int64), 0, _LUT_STEPS - 1)]
     mean = (scores * usual).sum(axis=1, keepdims=True) / total
     scores = scores - mean
-    spread = np.sqrt((scores * scores * smooth).sum(axis=1, keepdims=True) / total)
+    spread = np.square(scores)
+    # of one single value the spread is told by what it lends to its neighbours
+    spread = np.maximum((spread * usual).sum(axis=1), 0.25 * (spread * smooth).sum(axis=1))
+    spread = np.sqrt(spread[:, None] / total)
     scaled: Floats = scores / np.maximum(spread, _LEAST_SPREAD)
     return scaled
 

@@ -200,8 +200,10 @@ def surprise(contrasts: Contrasts, at_least: int) -> Floats:
     z = contrasts.rise[..., LOCATION] / np.sqrt(contrasts.variance[..., LOCATION])
     told = enough & (z > _LEAST_Z)
     result[..., LOCATION][told] = -log_normal_tail(z[told])
-    # a wandering level moves a tail in proportion to the hazard of a normal law: only what is beyond that counts
-    explained = TAIL_HAZARD * np.clip(contrasts.rise[..., LOCATION, None], 0.0, 1.0)
+    # a wandering level moves the tails too, in proportion to the hazard of a normal law: only what lies beyond counts
+    variance = contrasts.variance[..., LOCATION]
+    wandered = contrasts.rise[..., LOCATION] * (1.0 - 1.0 / np.maximum(contrasts.values * variance, 1.0))
+    explained = TAIL_HAZARD * np.clip(wandered, 0.0, 1.0)[..., None]
     share = np.minimum(contrasts.share[..., 1:] * np.exp(explained), 0.5)
     trials = np.broadcast_to(contrasts.values[..., None], share.shape)
     one = share * (1.0 - share)

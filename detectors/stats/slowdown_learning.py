@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.stats.series import Floats
-from detectors.stats.slowdown import CHANNELS, LONG_BUCKETS, WINDOWS, Contrasts, State
+from detectors.stats.slowdown import CHANNELS, LOCATION, LONG_BUCKETS, WINDOWS, Contrasts, State
 
 PRIOR_WANDER = (0.04, 0.0006, 0.0003)
 """τ² before anything is known, per channel: a fifth of the spread of the values, and half of a tail's share."""
@@ -15,8 +15,9 @@ _PRIOR_BUCKETS = np.stack([least + 12.0 * np.array(WINDOWS) for least in (60.0, 
 """Buckets that the prior weighs, per window and difference: long windows overlap, and a long level moves slowly, so
 that the first hours show little of their wander."""
 
-_WANDER_MEMORY = 2_880.0
+_WANDER_MEMORY = 10_080.0
 _CLIP = 3.0
+_MOST_SAMPLED = 0.5
 
 FROM_SURPRISE = 5.0
 _RATE_MEMORY = 20_160.0
@@ -73,10 +74,11 @@ def _learn_wander(state: State, contrasts: Contrasts, rows: NDArray[np.int64]) -
     seen = state["wander_seen"][rows, 0] + 1.0
     state["wander_seen"][rows, 0] = seen
     gain = 1.0 / np.minimum(seen[:, None, None, None] + _PRIOR_BUCKETS, _WANDER_MEMORY)
-    full = (contrasts.values[rows] >= 1)[..., None, None] & (state["short_weight"][rows, 0] > 0)[:, None, None, None]
+    # a difference from a level that rests on next to nothing says nothing about wander
+    full = contrasts.sampled[rows][..., LOCATION, :].max(axis=-1) < _MOST_SAMPLED
     wander = state["wander"][rows]
     target = np.stack([short * short, long * long, short * long], axis=-1) - contrasts.sampled[rows]
-    wander += np.where(full, gain * (target - wander), 0.0)
+    wander += np.where(full[..., None, None], gain * (target - wander), 0.0)
     floor = np.array(PRIOR_WANDER)[None, None, :] * 0.01
     wander[..., 0] = np.maximum(wander[..., 0], floor)
     wander[..., 1] = np.maximum(wander[..., 1], floor)

@@ -127,7 +127,7 @@ def test_one_request_a_minute_is_silent() -> None:
 def test_five_requests_never_raise_an_alarm() -> None:
     """However slow they are: five in an hour without others, three times a night."""
     minutes = usual(400)
-    for hour in range(3):
+    for _ in range(3):
         minutes += [NONE] * 50 + [np.full(1, 50_000.0)] * 5 + [NONE] * 50
     assert told(Latency(), minutes) == []
 
