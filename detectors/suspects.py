@@ -1,16 +1,19 @@
 """Which field values the bad events share and the baseline does not: "92 % under the upload folder".
 
 The daemon asks `suspect_query` for every field of `suspect_fields` and once for the totals, turns the answers into
-`Tally` values with `tally`, and `rank` tells which values stand out. Pure; the store is asked by the daemon.
+`Tally` values with `tally`, asks `pair_query` for the `pairs` worth a look, and `rank` tells which values stand out.
+Pure; the store is asked by the daemon.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from detectors.condition import Compare, Condition, Op, all_of, any_of, fields_of
 from detectors.finding import Finding
 from detectors.frame import Frame, Interval
-from detectors.keys import key_condition
+from detectors.keys import key_condition, value_condition
 from detectors.query import Measure, Query
 from detectors.stats.association import excess_probability, holm, lift
 
@@ -21,12 +24,21 @@ LEAST_SHARE = 0.2
 LEAST_LIFT = 1.5
 SIGNIFICANT = 0.01
 _SAME_EVENTS = 0.05
+_PAIRED_FIELDS = 4
+_PAIRED_VALUES = 2
+_KEPT_BY_PAIR = 0.8
+_RARER_BY_PAIR = 0.5
+
+Part = tuple[str, str]
+"""A field and a value."""
+Pair = tuple[Part, Part]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
     """``field`` = ``value`` holds for ``bad`` of ``bad_total`` bad and ``base`` of ``base_total`` baseline events.
 
+    also          a second field and value that hold as well; None where the first says it all
     lift          (bad / bad_total) / (base / base_total), smoothed
     significance  probability of such a concentration by chance, corrected for the number of values compared
     """
@@ -39,6 +51,7 @@ class Suspect:
     base_total: int
     lift: float
     significance: float
+    also: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,51 @@ def suspect_query(finding: Finding, field: str | None) -> Query:
     )
 
 
+def pairs(total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]]) -> tuple[Pair, ...]:
+    """The pairs of values of two fields that may say more together than each alone.
+
+    Both are more common among the bad events, and each holds for a fifth of them: the clearest two values of the
+    clearest four fields. Two values of which neither stands out alone are not looked at.
+    """
+    if total.bad < 1 or total.base < 1:
+        return ()
+    clearest: dict[str, list[tuple[float, str]]] = {}
+    for field, counts in tallies.items():
+        found = [
+            (count.base / total.base - count.bad / total.bad, value)
+            for value, count in counts.items()
+            if value is not None and count.bad >= LEAST_SHARE * total.bad
+        ]
+        if standing_out := sorted(each for each in found if each[0] < 0)[:_PAIRED_VALUES]:
+            clearest[field] = standing_out
+    fields = sorted(clearest, key=lambda field: (clearest[field][0], field))[:_PAIRED_FIELDS]
+    return tuple(
+        ((one, first), (other, second))
+        for one, other in itertools.combinations(fields, 2)
+        for _, first in clearest[one]
+        for _, second in clearest[other]
+    )
+
+
+def pair_query(finding: Finding, wanted: Sequence[Pair]) -> Query:
+    """How often each pair occurs among bad and baseline events: one row, to be asked over `suspect_interval`."""
+    plain = suspect_query(finding, None)
+    measures = []
+    for place, pair in enumerate(wanted):
+        both = all_of(*(value_condition(field, value) for field, value in pair))
+        measures += [replace(one, name=f"{one.name}{place}", where=all_of(one.where, both)) for one in _counts(plain)]
+    return replace(plain, measures=tuple(measures))
+
+
+def pair_tallies(frame: Frame, wanted: Sequence[Pair]) -> dict[Pair, Tally]:
+    """The answer to a `pair_query`."""
+    found = {}
+    for series in frame.series:
+        for place, pair in enumerate(wanted):
+            found[pair] = Tally(_count(series.values[f"bad{place}"]), _count(series.values[f"base{place}"]))
+    return found
+
+
 def tally(frame: Frame) -> dict[str | None, Tally]:
     """The answer to a `suspect_query`: counts by the field's value (None: the field is missing, or the totals)."""
     return {
@@ -95,26 +153,34 @@ def tally(frame: Frame) -> dict[str | None, Tally]:
     }
 
 
-def rank(total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]]) -> tuple[Suspect, ...]:
+def rank(
+    total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]], paired: Mapping[Pair, Tally] = MappingProxyType({})
+) -> tuple[Suspect, ...]:
     """At most three values that the bad events have far more often than the baseline, the clearest first.
 
-    ``tallies`` holds the counts by field and value. A suspect holds for a fifth of the bad events, is half as common
-    again as in the baseline, and is significant after Holm's correction for all values compared. Of values that
-    evidently hold for the same events only the first is told.
+    ``tallies`` holds the counts by field and value, ``paired`` those of two values together. A suspect holds for a
+    fifth of the bad events, is half as common again as in the baseline, and is significant after Holm's correction for
+    all values compared. Of values that evidently hold for the same events only the first is told. A pair takes the
+    place of its values where it keeps four fifths of the bad events of either, and is at most half as common in the
+    baseline as either, beyond chance.
     """
     if total.bad < 1 or total.base < 1:
         return ()
-    candidates = [
-        (field, value, Tally(min(count.bad, total.bad), min(count.base, total.base)))
+    singles = {
+        (field, value): Tally(min(count.bad, total.bad), min(count.base, total.base))
         for field, counts in tallies.items()
         for value, count in counts.items()
         if value is not None
-    ]
+    }
+    closer = {pair: count for pair, count in paired.items() if _says_more(pair, count, singles, len(paired))}
+    candidates: list[tuple[Part, Part | None, Tally]] = [(part, None, one) for part, one in singles.items()]
+    candidates += [(first, second, one) for (first, second), one in closer.items()]
     chances = holm([excess_probability(one.bad, total.bad, one.base, total.base) for _, _, one in candidates])
     suspects = [
         Suspect(
             field=field,
             value=value,
+            also=also,
             bad=one.bad,
             bad_total=total.bad,
             base=one.base,
@@ -122,19 +188,37 @@ def rank(total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]]) -> tup
             lift=lift(one.bad, total.bad, one.base, total.base),
             significance=chance,
         )
-        for (field, value, one), chance in zip(candidates, chances, strict=True)
+        for ((field, value), also, one), chance in zip(candidates, chances, strict=True)
     ]
     clear = [
         one
         for one in suspects
         if one.significance <= SIGNIFICANT and one.lift >= LEAST_LIFT and one.bad >= LEAST_SHARE * total.bad
     ]
-    return _distinct(sorted(clear, key=_clearness))
+    told = {part for one in clear if one.also is not None for part in _parts(one)}
+    return _distinct(sorted((one for one in clear if one.also or _parts(one)[0] not in told), key=_clearness))
 
 
-def _clearness(suspect: Suspect) -> tuple[float, float, int, str, str]:
+def _says_more(pair: Pair, both: Tally, singles: Mapping[Part, Tally], compared: int) -> bool:
+    """Whether within the events of either value the bad ones have the other one far more often, beyond chance."""
+    for part in pair:
+        alone = singles[part]
+        if both.bad < _KEPT_BY_PAIR * alone.bad or both.base > _RARER_BY_PAIR * alone.base:
+            return False
+        chance = excess_probability(min(both.bad, alone.bad), alone.bad, min(both.base, alone.base), alone.base)
+        if chance * compared > SIGNIFICANT:
+            return False
+    return True
+
+
+def _parts(suspect: Suspect) -> tuple[Part, ...]:
+    first = (suspect.field, suspect.value)
+    return (first,) if suspect.also is None else (first, suspect.also)
+
+
+def _clearness(suspect: Suspect) -> tuple[float, float, int, tuple[Part, ...]]:
     difference = suspect.bad / suspect.bad_total - suspect.base / suspect.base_total
-    return -difference, suspect.significance, -suspect.bad, suspect.field, suspect.value
+    return -difference, suspect.significance, -suspect.bad, _parts(suspect)
 
 
 def _distinct(suspects: Sequence[Suspect]) -> tuple[Suspect, ...]:
@@ -159,6 +243,10 @@ def _within(interval: Interval) -> Condition:
         Compare("timestamp", Op.GE, interval.start_ms),
         Compare("timestamp", Op.LT, interval.end_ms),
     )
+
+
+def _counts(query: Query) -> tuple[Measure, ...]:
+    return tuple(measure for measure in query.measures if isinstance(measure, Measure))
 
 
 def _count(values: Sequence[object]) -> int:

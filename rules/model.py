@@ -8,7 +8,18 @@ from pydantic import BaseModel
 
 from detectors.base import Detector
 
-SUSPECT_FIELDS = ("host", "model_name", "file_dir", "reason", "top1_label", "channels", "dtype", "device")
+SUSPECT_FIELDS = (
+    "host",
+    "model_name",
+    "file_dir",
+    "client_ip",
+    "reason",
+    "top1_label",
+    "channels",
+    "shape",
+    "dtype",
+    "device",
+)
 """The fields whose values are compared between bad events and the rest, unless a rule names its own."""
 
 

@@ -1,7 +1,7 @@
 """From decisions to messages: fetches what a message shows, picks the remedies, renders for each channel."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from daemon.alerts.model import Cause
 from daemon.baseline import Mark, preceding
@@ -15,7 +15,20 @@ from daemon.watch import Trouble, Word
 from detectors.condition import all_of
 from detectors.finding import Finding
 from detectors.keys import key_condition
-from detectors.suspects import Suspect, Tally, rank, suspect_fields, suspect_interval, suspect_query, tally
+from detectors.query import Query
+from detectors.suspects import (
+    Pair,
+    Suspect,
+    Tally,
+    pair_query,
+    pair_tallies,
+    pairs,
+    rank,
+    suspect_fields,
+    suspect_interval,
+    suspect_query,
+    tally,
+)
 from recognizer.events import Event
 from rules.model import Config, Language, Rule
 from rules.remedy import choose
@@ -153,7 +166,7 @@ class Announcer:
         """One aggregation a field and finding, all in one round trip."""
         fields = [suspect_fields(finding, rule.suspects) for rule, finding in zip(rules, findings, strict=True)]
         asks = [
-            _suspect_ask(finding, field)
+            _suspect_ask(finding, suspect_query(finding, field))
             for finding, names in zip(findings, fields, strict=True)
             for field in (None, *names)
         ]
@@ -162,16 +175,31 @@ class Announcer:
         except StoreError as fault:
             LOG.warning("an alert is told without suspects: %s", fault)
             return ()
-        ranked = []
+        counted = []
         for names in fields:
             total = tally(next(frames)).get(None, Tally(0, 0))
-            ranked.append(rank(total, {name: tally(next(frames)) for name in names}))
-        return ranked
+            counted.append((total, {name: tally(next(frames)) for name in names}))
+        paired = self._paired(findings, [pairs(*counts) for counts in counted])
+        return [rank(*counts, both) for counts, both in zip(counted, paired, strict=True)]
+
+    def _paired(self, findings: Sequence[Finding], wanted: Sequence[Sequence[Pair]]) -> Sequence[Mapping[Pair, Tally]]:
+        """What holds together, for the findings where there is something to ask: one more round trip for all."""
+        asking = [place for place, each in enumerate(wanted) if each]
+        asks = [_suspect_ask(findings[place], pair_query(findings[place], wanted[place])) for place in asking]
+        found: list[Mapping[Pair, Tally]] = [{} for _ in wanted]
+        try:
+            frames = self._store.ask(asks) if asks else ()
+        except StoreError as fault:
+            LOG.warning("the suspects of an alert are told one by one, not in pairs: %s", fault)
+            return found
+        for place, frame in zip(asking, frames, strict=True):
+            found[place] = pair_tallies(frame, wanted[place])
+        return found
 
 
-def _suspect_ask(finding: Finding, field: str | None) -> Ask:
+def _suspect_ask(finding: Finding, query: Query) -> Ask:
     interval = suspect_interval(finding)
-    return Ask(suspect_query(finding, field), interval, interval.start_ms)
+    return Ask(query, interval, interval.start_ms)
 
 
 def _shown_finding(telling: Telling) -> Finding:

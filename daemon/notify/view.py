@@ -225,14 +225,9 @@ def _facts(notice: Notice, finding: Finding, say: Words, time_zone: str) -> Iter
 def _suspect(suspect: Suspect, say: Words) -> str:
     share = suspect.bad / suspect.bad_total if suspect.bad_total else 0.0
     base = suspect.base / suspect.base_total if suspect.base_total else 0.0
-    return say(
-        "text",
-        "suspect",
-        share=f"{share:.0%}",
-        base=f"{base:.0%}",
-        field=suspect.field,
-        value=visible(suspect.value, VALUE_CHARACTERS),
-    )
+    parts = [(suspect.field, suspect.value), *([suspect.also] if suspect.also is not None else [])]
+    values = [say("text", "equals", field=field, value=visible(value, VALUE_CHARACTERS)) for field, value in parts]
+    return say("text", "suspect", share=f"{share:.0%}", base=f"{base:.0%}", what=say("text", "together").join(values))
 
 
 def _sample(event: Event, say: Words, time_zone: str) -> SampleView:

@@ -9,8 +9,20 @@ from detectors.frame import Interval
 from detectors.keys import key_condition, value_condition
 from detectors.matching.count import Count
 from detectors.matching.streak import Streak
-from detectors.suspects import Tally, rank, suspect_fields, suspect_interval, suspect_query, tally
+from detectors.suspects import (
+    Tally,
+    pair_query,
+    pair_tallies,
+    pairs,
+    rank,
+    suspect_fields,
+    suspect_interval,
+    suspect_query,
+    tally,
+)
 from tests.detectors.story import T0_MS, Story
+
+Counts = dict[str, dict[str | None, Tally]]
 
 FIELDS = ("host", "file_dir", "top1_label", "dtype", "channels")
 
@@ -20,8 +32,14 @@ def suspects_of(story: Story, finding: Finding) -> list[tuple[str, str, int, int
     fields = suspect_fields(finding, FIELDS)
     asks = [Ask(suspect_query(finding, name), suspect_interval(finding), 0) for name in (None, *fields)]
     total, *answers = (tally(frame) for frame in story.store.ask(asks))
-    ranked = rank(total[None], dict(zip(fields, answers, strict=True)))
-    return [(one.field, one.value, one.bad, one.base) for one in ranked]
+    counts = dict(zip(fields, answers, strict=True))
+    wanted = pairs(total[None], counts)
+    (both,) = story.store.ask([Ask(pair_query(finding, wanted), suspect_interval(finding), 0)]) if wanted else (None,)
+    ranked = rank(total[None], counts, pair_tallies(both, wanted) if both is not None else {})
+    return [
+        (one.field if one.also is None else f"{one.field}+{one.also[0]}", one.value, one.bad, one.base)
+        for one in ranked
+    ]
 
 
 def a_story(detector: object) -> Story:
@@ -116,3 +134,41 @@ def test_a_key_is_found_again_whatever_its_values_were() -> None:
         (events,) = story.store.sample([Sample(key_condition(key), Interval(T0_MS, T0_MS + 10_000), limit=10)])
         assert len(events) == expected, key
     assert value_condition("host", "x" * 10) == equals("host", "x" * 10)
+
+
+def test_two_values_that_only_together_are_bad_are_told_as_one() -> None:
+    """Grey pictures are fine elsewhere and colour is fine on gpu-2: it is grey pictures on gpu-2 that fail."""
+    story = Story(Count(where=equals("event_type", "input_error"), at_least=10))
+    for number in range(400):
+        host, channels = f"gpu-{number % 4}", 1 if number // 4 % 3 == 0 else 3
+        bad = host == "gpu-2" and channels == 1 and number % 8 == 2
+        story.happens(number / 5, "input_error" if bad else "input_success", host=host, channels=channels)
+    found = story.looks(100)[-1]
+    (suspect,) = suspects_of(story, found)
+    assert suspect[0] in {"channels+host", "host+channels"}
+
+
+def test_a_pair_that_adds_nothing_is_not_told() -> None:
+    """All failures are on one host and most pictures are colour: the host alone says it."""
+    singles: Counts = {"host": {"h": Tally(95, 100)}, "channels": {"3": Tally(90, 800)}}
+    wanted = pairs(Tally(100, 1_000), singles)
+    assert wanted == ((("host", "h"), ("channels", "3")),)
+    (only,) = rank(Tally(100, 1_000), singles, {wanted[0]: Tally(86, 80)})
+    assert (only.field, only.also) == ("host", None)
+
+
+def test_a_pair_must_be_beyond_chance() -> None:
+    """Four failures of two hosts' five are no ground for a story about two fields."""
+    singles: Counts = {"host": {"h": Tally(5, 4)}, "channels": {"1": Tally(5, 4)}}
+    (pair,) = pairs(Tally(5, 200), singles)
+    assert all(one.also is None for one in rank(Tally(5, 200), singles, {pair: Tally(5, 2)}))
+
+
+def test_few_pairs_are_asked_for() -> None:
+    """The clearest two values of the clearest four fields, whatever there is."""
+    counts: Counts = {f"f{number}": {f"v{value}": Tally(30, 10 + number) for value in range(5)} for number in range(9)}
+    wanted = pairs(Tally(100, 1_000), counts)
+    assert len(wanted) == 24
+    assert {field for pair in wanted for field, _ in pair} == {"f0", "f1", "f2", "f3"}
+    assert pairs(Tally(100, 1_000), {"host": {None: Tally(90, 1), "h": Tally(50, 900)}}) == ()
+    assert pairs(Tally(0, 0), counts) == ()
