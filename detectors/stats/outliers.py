@@ -160,11 +160,11 @@ def _fitted(content: bytes, width: int) -> _Fitted:
 
 
 def _scale(column: Floats) -> float:
-    """The half width of the middle half; of what there is where that is none."""
+    """Twice the width of the middle half, within which values are nearly kept; of what there is if that is 0."""
     if not len(column):
         return 1.0
     low, high = np.quantile(column, (0.25, 0.75))
-    return float((high - low) / 2 or column.std() or abs(column[0]) or 1.0)
+    return float(2 * (high - low) or column.std() or abs(column[0]) or 1.0)
 
 
 class Watch:
@@ -216,10 +216,10 @@ class Watch:
             self._tail.learn(pooled)
             self._learn(row)
             return None
-        height = self._tail.height(self._plan.interval)
-        if pooled >= height > 0:
-            return self._alarm(start_ms, row, pooled, height, fitted)
-        if self._since_ms is not None and pooled >= _OVER * height:
+        interval = self._tail.interval(pooled)
+        if interval >= self._plan.interval:
+            return self._alarm(start_ms, row, pooled, interval, fitted)
+        if self._since_ms is not None and pooled >= _OVER * self._tail.height(self._plan.interval):
             self._set_aside(row)
             return None
         if self._since_ms is not None:
@@ -260,8 +260,8 @@ class Watch:
         self._rows = self._rows[-self._plan.most :]
         self._trained = len(self._rows) if len(self._rows) >= self._plan.least else 0
 
-    def _alarm(self, start_ms: int, row: Rows, pooled: float, height: float, fitted: _Fitted) -> Verdict | None:
-        interval = self._tail.interval(pooled)
+    def _alarm(self, start_ms: int, row: Rows, pooled: float, interval: float, fitted: _Fitted) -> Verdict | None:
+        height = min(self._tail.height(self._plan.interval), pooled)
         if self._since_ms is None:
             self._since_ms = self._began_ms(height)
             self._tail.learn_alarm(pooled, self._plan.interval)
