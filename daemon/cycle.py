@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -70,12 +70,13 @@ class Cycle:
         """
         done = Turn()
         marks = self._marks.all()
+        first_looks = frozenset(name for name, state in self._states.items() if state.judged_until_ms is None)
         while True:
             judgements = tick(
                 self._config.rules, self._states, self._store, known_until_ms, self._config.catch_up_ms, marks
             )
             if judgements:
-                done += self._conclude(judgements, marks)
+                done += self._conclude(judgements, marks, first_looks)
             if not any(judgement.more for judgement in judgements):
                 return done
 
@@ -132,11 +133,13 @@ class Cycle:
             raise BadRequest(f"alert {alert.id} has ended already", hint="wumu alerts lists those that go on")
         return rule, active
 
-    def _conclude(self, judgements: Sequence[Judgement], marks: Sequence[Mark]) -> Turn:
+    def _conclude(self, judgements: Sequence[Judgement], marks: Sequence[Mark], first_looks: Collection[str]) -> Turn:
         """Decide what to tell, and commit it together with what was judged."""
         now_ms = self._clock.now_ms()
         tellings = [
-            (judgement.rule, telling) for judgement in judgements for telling in self._tellings(judgement, now_ms)
+            (judgement.rule, telling)
+            for judgement in judgements
+            for telling in self._tellings(judgement, now_ms, first_look=judgement.rule.id in first_looks)
         ]
         messages = (
             *self._announcer.messages(tellings, now_ms, marks),
@@ -166,11 +169,11 @@ class Cycle:
                     begun.setdefault(mark, []).append(judgement.rule)
         return begun
 
-    def _tellings(self, judgement: Judgement, now_ms: int) -> tuple[Telling, ...]:
+    def _tellings(self, judgement: Judgement, now_ms: int, *, first_look: bool) -> tuple[Telling, ...]:
         """What to tell of one rule. A rule's first look at history tells only what still fires."""
         active = tuple(judgement.state.alerts.values())
         transitions = judgement.transitions
-        if self._states[judgement.rule.id].judged_until_ms is None:
+        if first_look:
             alive = {alert.id for alert in active}
             transitions = tuple(t for t in transitions if t.alert.id in alive)
         return decide(transitions, active, self._told, judgement.rule.policy, now_ms)

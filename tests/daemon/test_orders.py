@@ -116,6 +116,18 @@ def test_catching_up_judges_each_side_of_the_change_with_its_own_baseline(bench:
     assert bench.memory()["usual"] == [20, 20, 20]
 
 
+def test_a_first_look_tells_only_what_still_fires_on_both_sides_of_a_change(bench: Bench) -> None:
+    """A burst long ago is no news, also where the history that is looked at for the first time holds a change."""
+    for count in (3, 3, 3, 20, 3, 3):
+        bench.minute(count, judged=False)
+    bench.orders.mark("model v2", bench.clock.now_ms(), ())
+    for count in (5, 5, 5, 40, 5, 30):
+        bench.minute(count, judged=False)
+    bench.cycle.turn(bench.clock.now_ms())
+    assert [occasion for occasion, _ in bench.told()] == ["firing", "mark"]
+    assert len(bench.ledger.alerts()) == 3
+
+
 def test_a_change_can_be_told_ahead_and_for_one_rule_alone(bench: Bench) -> None:
     bench.minutes(3, 3, 3)
     bench.orders.mark("tomorrow", bench.clock.now_ms() + 24 * HOUR, ("habit",))
