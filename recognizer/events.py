@@ -51,6 +51,11 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     path_issues: Annotated[list[_Text] | None, _about("what is wrong with the path: InputReason values path_*")] = None
     path_cleaned: Annotated[_Text | None, _about("the path without its faults; only when it differs")] = None
     path_cleaned_exists: Annotated[bool | None, _about("whether a file stood at path_cleaned")] = None
+    path_suggested: Annotated[_Text | None, _about("the existing file that was probably meant")] = None
+    path_character: Annotated[_Text | None, _about("the code point at fault, for example U+200B")] = None
+    path_position: Annotated[_Int | None, _about("which character of the path that is, from 1")] = None
+    path_tokens: Annotated[list[_Text] | None, _about("the words of the path in lower case, for `wumu search`")] = None
+    path_pinyin: Annotated[list[_Text] | None, _about("how its Chinese words are read, all readings")] = None
 
     error: Annotated[_Text | None, _about("the error as the library gave it")] = None
     reason: Annotated[_Text | None, _about("why it failed: one of InputReason")] = None

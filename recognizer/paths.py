@@ -7,115 +7,42 @@ Names that people really give (Chinese, Japanese, Persian, Hindi, emoji, ``照�
 inside an emoji or a Persian word, a variation selector after an ideograph, full-width brackets are left alone.
 """
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import unquote
+from itertools import chain
+from typing import Final, TypeAlias
 
+from recognizer.characters import (
+    BIDI,
+    CONTROL,
+    HIDDEN,
+    SPACES,
+    UNSAFE_RANGES,
+    character_set,
+    code_point,
+    visible,
+)
+from recognizer.escapes import (
+    character_escapes,
+    is_resolved_escape,
+    percent_decoded,
+    percent_position,
+    with_escapes_again,
+    without_character_escapes,
+)
+from recognizer.mojibake import GBK_STARTS, mangled, repaired
 from recognizer.reasons import InputReason
+
+__all__ = ["UNSAFE_RANGES", "PathIssue", "clean", "code_point", "inspect", "issue_names", "parent", "visible"]
 
 COMPONENT_LIMIT_BYTES: Final = 255
 """NAME_MAX of ext4, xfs, btrfs and tmpfs: 85 Chinese characters."""
 PATH_LIMIT_BYTES: Final = 4095
 """PATH_MAX of Linux without the closing NUL."""
 MAX_ISSUES: Final = 32
-
-_BIDI: Final = ((0x061C, 0x061C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069))
-_CONTROL: Final = ((0x0001, 0x001F), (0x007F, 0x009F))
-_SPACES: Final = (
-    (0x00A0, 0x00A0),
-    (0x1680, 0x1680),
-    (0x2000, 0x200A),
-    (0x2028, 0x2029),
-    (0x202F, 0x202F),
-    (0x205F, 0x205F),
-    (0x3000, 0x3000),
-)
-# Category Cf, and what else draws nothing: fillers, the blank braille cell, tags. Joiners and variation selectors
-# are not here: they depend on their neighbours.
-_INVISIBLE: Final = (
-    (0x00AD, 0x00AD),
-    (0x034F, 0x034F),
-    (0x0600, 0x0605),
-    (0x06DD, 0x06DD),
-    (0x070F, 0x070F),
-    (0x0890, 0x0891),
-    (0x08E2, 0x08E2),
-    (0x115F, 0x1160),
-    (0x17B4, 0x17B5),
-    (0x180E, 0x180E),
-    (0x200B, 0x200B),
-    (0x2060, 0x2065),
-    (0x206A, 0x206F),
-    (0x2800, 0x2800),
-    (0x3164, 0x3164),
-    (0xFEFF, 0xFEFF),
-    (0xFFA0, 0xFFA0),
-    (0xFFF0, 0xFFFB),
-    (0x110BD, 0x110BD),
-    (0x110CD, 0x110CD),
-    (0x13430, 0x1343F),
-    (0x1BCA0, 0x1BCA3),
-    (0x1D173, 0x1D17A),
-    (0xE0000, 0xE001F),
-    (0xE0080, 0xE00FF),
-)
-UNSAFE_RANGES: Final[tuple[tuple[int, int], ...]] = tuple(
-    sorted((*_BIDI, *_CONTROL, *_INVISIBLE, (0x0000, 0x0000), (0x200C, 0x200D), (0x2028, 0x2029)))
-)
-"""Inclusive code point ranges of invisible, bidi and control characters, for ``detectors.condition.AnyCharacter``.
-
-A range knows no neighbours, so the joiner of a family emoji counts here; ``inspect`` lets it pass.
-"""
-
-
-def _set(*ranges: tuple[int, int]) -> str:
-    return "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in ranges)
-
-
-_EMOJI: Final = (
-    r"\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff"
-    r"\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-)
-_IDEOGRAPH: Final = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# Scripts whose spelling needs U+200C and U+200D: Arabic, the Indic ones, Myanmar, Khmer.
-_JOINING: Final = r"\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff"
-_STRAY: Final = "|".join(
-    (
-        rf"(?<![{_EMOJI}\ufe0f{_JOINING}])\u200d",
-        rf"\u200d(?![{_EMOJI}{_JOINING}])",
-        rf"(?<![{_JOINING}])\u200c",
-        rf"\u200c(?![{_JOINING}])",
-        rf"(?<![{_EMOJI}{_IDEOGRAPH}0-9#*])[\ufe00-\ufe0f]",
-        r"(?<![\u1820-\u18aa])[\u180b-\u180d\u180f]",
-        rf"(?<![{_IDEOGRAPH}])[\U000e0100-\U000e01ef]",
-        # the tag characters of the flags of England, Scotland and Wales follow a black flag
-        r"(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+",
-    )
-)
-_HIDDEN: Final = re.compile(f"[{_set(*_INVISIBLE)}]|{_STRAY}")
-_NOT_SHOWN: Final = re.compile(
-    f"[{_set((0, 0), *_BIDI, *_CONTROL, *_SPACES, *_INVISIBLE)}"
-    rf"\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffc\ufffe\uffff\U000f0000-\U0010ffff]|{_STRAY}"
-)
-
-
-def code_point(character: str) -> str:
-    """``U+200B``; several characters are separated by a blank."""
-    return " ".join(f"U+{ord(one):04X}" for one in character)
-
-
-def visible(text: str, limit: int = 512) -> str:
-    """The text with everything invisible, reordering, private or undecodable shown as ``‹U+200B›``.
-
-    What comes back has at most ``limit`` characters of ``text``, is valid UTF-8 and a single line; a cut text
-    ends in ``…``. Ordinary text of any script and emoji come back as they are.
-    """
-    cut = text[:limit]
-    shown = _NOT_SHOWN.sub(lambda found: "".join(f"‹{code_point(one)}›" for one in found[0]), cut)
-    return shown if len(text) <= limit else shown + "…"
 
 
 def parent(path: str) -> str:
@@ -135,11 +62,21 @@ class PathIssue:
     code_point: str
 
 
-# Names made of these characters alone have no faults: the answer for nearly every path of a healthy service.
-_PLAIN: Final = re.compile(
-    r"[A-Za-z0-9_./\u4e00-\u9fff][A-Za-z0-9_./ +=@(){}#&\-\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
-    r"\u3001\u3002\u3005\u3008-\u3011\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3\uff08\uff09]*[A-Za-z0-9_/)\u4e00-\u9fff]"
-)
+def _plain() -> re.Pattern[str]:
+    """Names made of these characters alone have no faults: the answer for nearly every path of a healthy service.
+
+    Ideographs that a wrong reading begins with are left out: a name with one of them is looked at closely.
+    """
+    edges = [0x4E00, *(ord(one) + step for one in GBK_STARTS for step in (0, 1)), 0xA000]
+    ideographs = character_set(*((low, end - 1) for low, end in zip(edges[::2], edges[1::2], strict=True) if low < end))
+    return re.compile(
+        rf"[A-Za-z0-9_./{ideographs}][A-Za-z0-9_./ +=@(){{}}\-\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+        rf"\u3001\u3002\u3005\u3008-\u3011\u3041-\u3096\u30a1-\u30fa\u30fc{ideographs}\uac00-\ud7a3\uff08\uff09]*"
+        rf"[A-Za-z0-9_/){ideographs}]"
+    )
+
+
+_PLAIN: Final = _plain()
 _PLAIN_CHARACTERS: Final = COMPONENT_LIMIT_BYTES // 3
 
 _EDGE_SPACE: Final = re.compile(r"\A[ \t\r\n\v\f]+|[ \t\r\n\v\f]+\Z")
@@ -166,42 +103,61 @@ _QUOTES: Final = "\"'`“”‘’„«»"
 _EXTENSION_THEN: Final = r"(?<=\.)([A-Za-z0-9]{2,5})"
 _TRAILING: Final = re.compile(rf"{_EXTENSION_THEN}[.,;:!?)\]>，。；：！？、）】》…]+\Z|[,;，；。、]+\Z|(?<=[^./])\.\Z")
 _WINDOWS: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\[^\\/]+[\\/]")
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://|data:[a-z]+/", re.IGNORECASE)
-_FILE_URL: Final = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/))", re.IGNORECASE)
-_PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_REMOTE: Final = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.\-]+://|data:[a-z]+/", re.IGNORECASE)
+_FILE_URL: Final = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/)|//)", re.IGNORECASE)
 _NOT_EXPANDED: Final = re.compile(r"\A~[A-Za-z0-9_.\-]*/|\$\{\w+\}|(?:(?<=/)|\A)\$[A-Za-z_]\w*(?=/|\Z)|%[A-Z]{4,}%")
 _LOSSY: Final = re.compile(r"\ufffd|\?{2,}")
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _BY_CHARACTER: Final = (
     (InputReason.PATH_NUL, re.compile(r"\0")),
     (InputReason.PATH_UNDECODABLE, _SURROGATE),
-    (InputReason.PATH_BIDI_CONTROL, re.compile(f"[{_set(*_BIDI)}]")),
-    (InputReason.PATH_INVISIBLE_CHARACTER, _HIDDEN),
-    (InputReason.PATH_UNUSUAL_SPACE, re.compile(f"[{_set(*_SPACES)}]")),
+    (InputReason.PATH_BIDI_CONTROL, re.compile(f"[{character_set(*BIDI)}]")),
+    (InputReason.PATH_INVISIBLE_CHARACTER, HIDDEN),
+    (InputReason.PATH_UNUSUAL_SPACE, re.compile(f"[{character_set(*SPACES)}]")),
     (InputReason.PATH_COMPATIBILITY_CHARACTER, _COMPATIBILITY),
     (InputReason.PATH_LOSSY, _LOSSY),
 )
-_CONTROL_CHARACTER: Final = re.compile(f"[{_set(*_CONTROL)}]")
+_CONTROL_CHARACTER: Final = re.compile(f"[{character_set(*CONTROL)}]")
 
 
-def inspect(path: object) -> tuple[PathIssue, ...]:
+def inspect(path: object, platform: str = os.name) -> tuple[PathIssue, ...]:
     """The faults of a path, each reason and character once, worst first; () for a good path.
 
     Nothing is read from the disk. Anything but text counts as PATH_WRONG_TYPE; at most MAX_ISSUES come back.
+    ``platform`` is where the path is opened: on Windows (``nt``) drives and backslashes are right, and a name beyond
+    ASCII can't be opened by OpenCV, which hands its UTF-8 to a call that takes it for another encoding.
     """
     if not isinstance(path, str):
         return (PathIssue(InputReason.PATH_WRONG_TYPE, 0, "", ""),)
     size = len(path)
+    if platform == "nt":
+        return _inspect(path, _ON_POSIX_ONLY, tuple(_windows_faults(path)))
     if (size <= _PLAIN_CHARACTERS or (size <= COMPONENT_LIMIT_BYTES and path.isascii())) and _PLAIN.fullmatch(path):
         return ()
+    return _inspect(path)
+
+
+_ON_POSIX_ONLY: Final = frozenset({InputReason.PATH_WINDOWS, InputReason.PATH_BACKSLASH})
+
+
+def _inspect(
+    path: str, ignored: frozenset[InputReason] = frozenset(), further: tuple["_Fault", ...] = ()
+) -> tuple[PathIssue, ...]:
     if not path.strip():
         return (PathIssue(InputReason.PATH_EMPTY, 0, "", ""),)
     found: dict[tuple[InputReason, str], PathIssue] = {}
-    for reason, position, character in _faults(path):
-        found.setdefault((reason, character), PathIssue(reason, position, character, code_point(character)))
+    for reason, position, character in chain(_faults(path), further):
+        if reason not in ignored:
+            found.setdefault((reason, character), PathIssue(reason, position, character, code_point(character)))
         if len(found) == MAX_ISSUES:
             break
     return tuple(found.values())
+
+
+def _windows_faults(path: str) -> "Iterator[_Fault]":
+    if (found := _NOT_ASCII.search(path)) is not None:
+        yield InputReason.PATH_NON_ASCII_ON_WINDOWS, found.start(), found[0]
 
 
 def issue_names(path: object) -> list[str]:
@@ -209,7 +165,16 @@ def issue_names(path: object) -> list[str]:
     return list(dict.fromkeys(issue.reason.value for issue in inspect(path)))
 
 
-def _faults(path: str) -> Iterator[tuple[InputReason, int, str]]:
+_Fault: TypeAlias = tuple[InputReason, int, str]
+
+
+def _faults(path: str) -> Iterator[_Fault]:
+    if _REMOTE.match(path):
+        yield InputReason.PATH_REMOTE_URL, 0, ""
+        return
+    for start, end, _ in mangled(path):
+        yield InputReason.PATH_MOJIBAKE, start, ""
+        path = path[:start] + "_" * (end - start) + path[end:]  # what it holds by mistake is no fault of its own
     for reason, expression in _BY_CHARACTER:
         for match in expression.finditer(path):
             yield reason, match.start(), match[0][0]
@@ -219,13 +184,15 @@ def _faults(path: str) -> Iterator[tuple[InputReason, int, str]]:
     yield from _length_faults(path)
 
 
-def _edge_faults(path: str) -> Iterator[tuple[InputReason, int, str]]:
+def _edge_faults(path: str) -> Iterator[_Fault]:
     start, end = 0, len(path)
     for match in _EDGE_SPACE.finditer(path):
         start, end = (match.end(), end) if match.start() == 0 else (start, match.start())
         yield InputReason.PATH_EDGE_SPACE, match.start(), match[0][0]
     for match in _CONTROL_CHARACTER.finditer(path, start, end):
-        yield InputReason.PATH_CONTROL_CHARACTER, match.start(), match[0]
+        escape = is_resolved_escape(path, match.start())
+        reason = InputReason.PATH_UNESCAPED_ESCAPE if escape else InputReason.PATH_CONTROL_CHARACTER
+        yield reason, match.start(), match[0]
     core = path[start:end]
     if (quote := _quote_position(core)) is not None:
         yield InputReason.PATH_QUOTED, start + quote, core[quote]
@@ -242,7 +209,7 @@ def _quote_position(core: str) -> int | None:
     return len(core) - 1 if last and core[-1] in "\"'`" and core.count(core[-1]) % 2 == 1 else None
 
 
-def _letter_faults(path: str) -> Iterator[tuple[InputReason, int, str]]:
+def _letter_faults(path: str) -> Iterator[_Fault]:
     if path.isascii():
         return
     for match in _fullwidth(path).finditer(path):
@@ -267,21 +234,24 @@ def _first_difference(left: str, right: str) -> int:
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
 
 
-def _form_faults(path: str) -> Iterator[tuple[InputReason, int, str]]:
-    url, windows = _URL.match(path), _WINDOWS.match(path)
-    if url or _FILE_URL.match(path):
+def _form_faults(path: str) -> Iterator[_Fault]:
+    windows = _WINDOWS.match(path)
+    if _FILE_URL.match(path):
         yield InputReason.PATH_URL, 0, ""
     elif windows:
         yield InputReason.PATH_WINDOWS, 0, ""
-    elif (position := path.find("\\")) >= 0:
+    if escape := next(character_escapes(path), None):
+        yield InputReason.PATH_HTML_OR_U_ESCAPE, escape[0], path[escape[0]]
+        path = without_character_escapes(path)
+    if not windows and (position := path.find("\\")) >= 0:
         yield InputReason.PATH_BACKSLASH, position, "\\"
-    if _percent_decoded(path) != path and (escape := _PERCENT.search(path)):
-        yield InputReason.PATH_PERCENT_ENCODED, escape.start(), "%"
+    if (percent := percent_position(path)) is not None:
+        yield InputReason.PATH_PERCENT_ENCODED, percent, "%"
     if match := _NOT_EXPANDED.search(path):
         yield InputReason.PATH_NOT_EXPANDED, match.start(), match[0][0]
 
 
-def _length_faults(path: str) -> Iterator[tuple[InputReason, int, str]]:
+def _length_faults(path: str) -> Iterator[_Fault]:
     if len(path.encode("utf-8", "surrogatepass")) > PATH_LIMIT_BYTES:
         yield InputReason.PATH_TOO_LONG, 0, ""
     position = 0
@@ -298,11 +268,12 @@ def clean(path: str) -> str:
     """The path that was probably meant: a candidate to look for on the disk, never one to open unchecked.
 
     Removes invisible, bidi and control characters, quotes, edge space and trailing punctuation; turns unusual spaces,
-    full-width and compatibility characters and look-alike letters into plain ones; decodes ``file://`` and ``%E7``;
-    turns backslashes into slashes; normalises to NFC. A path without faults comes back unchanged. What was lost
-    (U+FFFD), undecodable bytes, drives, remote URLs and ``~`` stay: only their owner can mend them.
+    full-width and compatibility characters and look-alike letters into plain ones; decodes ``file://``, ``%E7``,
+    ``&#30334;`` and ``\\u767e``; re-reads what was read in a wrong encoding; turns backslashes into slashes;
+    normalises to NFC. A path without faults comes back unchanged. What was lost (U+FFFD), undecodable bytes, drives,
+    remote URLs and ``~`` stay: only their owner can mend them.
     """
-    if not inspect(path):
+    if not inspect(path, "posix"):
         return path
     for _ in range(_CLEAN_ROUNDS):
         cleaned = _clean_once(path)
@@ -312,22 +283,23 @@ def clean(path: str) -> str:
     return path
 
 
-_NUL_OR_CONTROL_OR_BIDI: Final = re.compile(f"[{_set((0, 0), *_CONTROL, *_BIDI)}]")
-_UNUSUAL_SPACE: Final = re.compile(f"[{_set(*_SPACES)}]")
+_NUL_OR_CONTROL_OR_BIDI: Final = re.compile(f"[{character_set((0, 0), *CONTROL, *BIDI)}]")
+_UNUSUAL_SPACE: Final = re.compile(f"[{character_set(*SPACES)}]")
 
 
 def _clean_once(path: str) -> str:
-    if _FILE_URL.match(path):
-        path = unquote(_FILE_URL.sub("", path), errors="strict") if _decodable(path) else _FILE_URL.sub("", path)
-    elif not _URL.match(path):
-        path = _percent_decoded(path)
+    if _REMOTE.match(path):
+        return path
+    path = repaired(path)
+    path = with_escapes_again(_EDGE_SPACE.sub("", path))
+    path = percent_decoded(without_character_escapes(_FILE_URL.sub("", path, count=1)))
     path = _EDGE_SPACE.sub("", path)
-    path = _HIDDEN.sub("", _NUL_OR_CONTROL_OR_BIDI.sub("", path))
+    path = HIDDEN.sub("", _NUL_OR_CONTROL_OR_BIDI.sub("", path))
     path = _UNUSUAL_SPACE.sub(" ", path)
     path = _fullwidth(path).sub(_compatible, _COMPATIBILITY.sub(_compatible, path))
     path = unicodedata.normalize("NFC", _WORD.sub(_latinised, path))
     path = _unwrapped(path)
-    return path if _URL.match(path) else path.replace("\\ ", " ").replace("\\", "/")
+    return path if _REMOTE.match(path) else path.replace("\\ ", " ").replace("\\", "/")
 
 
 def _compatible(match: re.Match[str]) -> str:
@@ -350,16 +322,3 @@ def _unwrapped(path: str) -> str:
             break
         path = core
     return path
-
-
-def _decodable(path: str) -> bool:
-    try:
-        unquote(path, errors="strict")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _percent_decoded(path: str) -> str:
-    """The path with its percent escapes decoded, or unchanged where they are no UTF-8 or no escapes at all."""
-    return unquote(path, errors="strict") if "%" in path and _decodable(path) else path

@@ -34,6 +34,7 @@ class InputReason(enum.StrEnum):
     PATH_INVISIBLE_CHARACTER = "path_invisible_character"
     PATH_BIDI_CONTROL = "path_bidi_control"
     PATH_CONTROL_CHARACTER = "path_control_character"
+    PATH_UNESCAPED_ESCAPE = "path_unescaped_escape"
     PATH_UNUSUAL_SPACE = "path_unusual_space"
     PATH_EDGE_SPACE = "path_edge_space"
     PATH_FULLWIDTH = "path_fullwidth"
@@ -45,10 +46,19 @@ class InputReason(enum.StrEnum):
     PATH_BACKSLASH = "path_backslash"
     PATH_WINDOWS = "path_windows"
     PATH_URL = "path_url"
+    PATH_REMOTE_URL = "path_remote_url"
     PATH_PERCENT_ENCODED = "path_percent_encoded"
+    PATH_HTML_OR_U_ESCAPE = "path_html_or_u_escape"
+    PATH_MOJIBAKE = "path_mojibake"
+    PATH_NON_ASCII_ON_WINDOWS = "path_non_ascii_on_windows"
     PATH_NOT_EXPANDED = "path_not_expanded"
     PATH_COMPONENT_TOO_LONG = "path_component_too_long"
     PATH_TOO_LONG = "path_too_long"
+    # the path, seen against what is on the disk
+    PATH_PLUS_FOR_SPACE = "path_plus_for_space"
+    PATH_CASE_MISMATCH = "path_case_mismatch"
+    PATH_NEAR_NAME = "path_near_name"
+    PATH_OUTSIDE_ROOTS = "path_outside_roots"
     # the file
     FILE_MISSING = "file_missing"
     FILE_EMPTY = "file_empty"
@@ -60,6 +70,7 @@ class InputReason(enum.StrEnum):
     FILE_PARENT_NOT_DIRECTORY = "file_parent_not_directory"
     FILE_TOO_LARGE = "file_too_large"
     FILE_IO_ERROR = "file_io_error"
+    FILE_STILL_WRITING = "file_still_writing"
     # the content
     IMAGE_NOT_AN_IMAGE = "image_not_an_image"
     IMAGE_FORMAT_UNSUPPORTED = "image_format_unsupported"
@@ -83,3 +94,12 @@ class InputReason(enum.StrEnum):
 
 
 PATH_REASONS = frozenset(reason for reason in InputReason if reason.startswith("path_"))
+DISK_REASONS = frozenset(
+    {
+        InputReason.PATH_PLUS_FOR_SPACE,
+        InputReason.PATH_CASE_MISMATCH,
+        InputReason.PATH_NEAR_NAME,
+        InputReason.PATH_OUTSIDE_ROOTS,
+    }
+)
+"""Path reasons that only a look at the disk can give; the others are seen in the name alone."""

@@ -21,7 +21,7 @@ TEXT_LIMIT = 300
 """Characters of an event's value that a sentence shows; commands always carry the whole value."""
 COMMAND_LIMIT = 8_192
 
-_PATHS = frozenset({"path", "cleaned", "found", "misnamed", "renamed", "dir"})
+_PATHS = frozenset({"path", "cleaned", "found", "misnamed", "renamed", "meant", "dir"})
 
 _INPUT_REASONS: frozenset[str] = frozenset(InputReason)
 _KNOWN_CAUSES = _INPUT_REASONS - {InputReason.UNSPECIFIED}
@@ -125,6 +125,7 @@ def _values(finding: Finding, event: Event | None, exists: Callable[[str], bool 
             "found": cleaned if there else None,
             "misnamed": None if there else path,
             "renamed": cleaned if movable else None,
+            "meant": event.path_suggested,
             "dir": (posixpath.dirname(path) if path else None) or event.file_dir or found["dir"],
             "host": found["host"] or event.host,
             "model": found["model"] or event.model_name,

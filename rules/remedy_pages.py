@@ -26,6 +26,7 @@ PLACEHOLDERS = frozenset(
         "found",  # the same, when a file is known to be there: nothing needs a new name
         "misnamed",  # the path, unless a file is known to be where it was probably meant
         "renamed",  # the cleaned path where it is safe to rename to it
+        "meant",  # the existing file that the recognizer found to be meant; never the target of a rename
         "dir",  # the folder of the path
         "host",  # the machine that wrote the event
         "model",  # the model's name

@@ -18,7 +18,7 @@ from recognizer.paths import (
     parent,
     visible,
 )
-from recognizer.reasons import PATH_REASONS, InputReason
+from recognizer.reasons import DISK_REASONS, PATH_REASONS, InputReason
 
 STEADY = settings(derandomize=True, deadline=None)
 
@@ -29,7 +29,11 @@ FAULTS = [
     ("photo\ufe0f.png", InputReason.PATH_INVISIBLE_CHARACTER, 5, "photo.png"),
     ("a\u3164b.png", InputReason.PATH_INVISIBLE_CHARACTER, 1, "ab.png"),
     ("百灵\u202egnp.png", InputReason.PATH_BIDI_CONTROL, 2, "百灵gnp.png"),
-    ("a\tb.png", InputReason.PATH_CONTROL_CHARACTER, 1, "ab.png"),
+    ("a\x1bb.png", InputReason.PATH_CONTROL_CHARACTER, 1, "ab.png"),
+    ("a\nb.png", InputReason.PATH_CONTROL_CHARACTER, 1, "ab.png"),
+    ("图片\test.png", InputReason.PATH_UNESCAPED_ESCAPE, 2, "图片/test.png"),
+    ("C:\test\bailing.png", InputReason.PATH_UNESCAPED_ESCAPE, 2, "C:/test/bailing.png"),
+    ("D:\2026\new.png", InputReason.PATH_UNESCAPED_ESCAPE, 2, "D:/2026/new.png"),
     ("a\x85b.png", InputReason.PATH_CONTROL_CHARACTER, 1, "ab.png"),
     ("a\u00a0b.png", InputReason.PATH_UNUSUAL_SPACE, 1, "a b.png"),
     ("a\u3000b.png", InputReason.PATH_UNUSUAL_SPACE, 1, "a b.png"),
@@ -53,7 +57,20 @@ FAULTS = [
     ("C:\\图片\\a.png", InputReason.PATH_WINDOWS, 0, "C:/图片/a.png"),
     ("\\\\nas\\图\\a.png", InputReason.PATH_WINDOWS, 0, "//nas/图/a.png"),
     ("file:///图/%E7%99%BE.png", InputReason.PATH_URL, 0, "/图/百.png"),
-    ("https://host/a.png", InputReason.PATH_URL, 0, "https://host/a.png"),
+    ("https://host/a.png", InputReason.PATH_REMOTE_URL, 0, "https://host/a.png"),
+    ("s3://bucket/百%20灵.png?x=??", InputReason.PATH_REMOTE_URL, 0, "s3://bucket/百%20灵.png?x=??"),
+    ("data:image/png;base64,iVBO", InputReason.PATH_REMOTE_URL, 0, "data:image/png;base64,iVBO"),
+    ("&#30334;&#x7075;.png", InputReason.PATH_HTML_OR_U_ESCAPE, 0, "百灵.png"),
+    ("a&amp;b.png", InputReason.PATH_HTML_OR_U_ESCAPE, 1, "a&b.png"),
+    ("图/\\u767e\\u7075.png", InputReason.PATH_HTML_OR_U_ESCAPE, 2, "图/百灵.png"),
+    ("\\ud83d\\udc26.png", InputReason.PATH_HTML_OR_U_ESCAPE, 0, "🐦.png"),
+    ("#U767e#U7075.png", InputReason.PATH_HTML_OR_U_ESCAPE, 0, "百灵.png"),
+    ("\\347\\231\\276.png", InputReason.PATH_HTML_OR_U_ESCAPE, 0, "百.png"),
+    ("/上传/鐧剧伒.png", InputReason.PATH_MOJIBAKE, 4, "/上传/百灵.png"),
+    ("/上传/ç\x99¾ç\x81µ.png", InputReason.PATH_MOJIBAKE, 4, "/上传/百灵.png"),
+    ("°ÙÁé.png", InputReason.PATH_MOJIBAKE, 0, "百灵.png"),
+    ("░┘┴Θ.png", InputReason.PATH_MOJIBAKE, 0, "百灵.png"),
+    ("cafÃ©.png", InputReason.PATH_MOJIBAKE, 3, "café.png"),
     ("%E7%99%BE.png", InputReason.PATH_PERCENT_ENCODED, 0, "百.png"),
     ("%25E7%2599%25BE.png", InputReason.PATH_PERCENT_ENCODED, 0, "百.png"),
     ("~/a.png", InputReason.PATH_NOT_EXPANDED, 0, "~/a.png"),
@@ -99,6 +116,14 @@ GOOD = [
     "百" * 83 + ".png",
     ".hidden/.profile",
     "/a/b/",
+    "R&D; 100%.png",
+    "50%42 off.png",
+    "1+1=2 & more.png",
+    "#Update.png",
+    "茅台.png",
+    "鐧.png",
+    "Éÿ Ângström São Þór.png",
+    "❤️‍🔥 👩🏽‍💻 🏳️‍🌈 👁️‍🗨️ 🐦‍⬛.png",
 ]
 
 
@@ -117,8 +142,24 @@ def test_leaves_names_alone_that_people_really_give(path):
 
 
 def test_knows_every_path_reason_of_the_vocabulary():
+    """Those that only the disk can tell are the path doctor's."""
     seen = {reason for _, reason, _, _ in FAULTS} | {issue.reason for issue in inspect(None)}
-    assert seen == PATH_REASONS
+    assert seen | {InputReason.PATH_NON_ASCII_ON_WINDOWS} == PATH_REASONS - DISK_REASONS
+
+
+@pytest.mark.parametrize(("path", "reason", "position"), [(path, reason, at) for path, reason, at, _ in FAULTS])
+def test_the_first_issue_is_the_fault_itself(path, reason, position):
+    """The primary reason, before what follows from it: a wrong reading also looks like control characters."""
+    first = inspect(path)[0]
+    assert (first.reason, first.position) == (reason, position)
+
+
+def test_on_windows_a_name_beyond_ascii_is_at_fault_and_its_separators_are_not():
+    """OpenCV hands its UTF-8 to a call that takes it for the system's code page."""
+    issue = PathIssue(InputReason.PATH_NON_ASCII_ON_WINDOWS, 3, "图", "U+56FE")
+    assert inspect("C:\\图片\\百灵.png", platform="nt")[0] == issue
+    assert inspect("C:\\pictures\\a.png", platform="nt") == ()
+    assert inspect("/上传/百灵.png", platform="posix") == ()
 
 
 @pytest.mark.parametrize("path", [None, 3, b"a.png", ["a.png"]])

@@ -1,0 +1,105 @@
+"""Escapes that were left in a path, or that were resolved where none was meant. Pure, standard library only.
+
+Left in: ``&#30334;``, ``\\u767e``, ``#U767e`` (unzip), ``\\347\\231\\276`` (git), ``%E7%99%BE``. Resolved by mistake:
+the text ``"C:\\test"`` in a program holds a tabulator, for the programmer forgot to make it a raw string.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote
+
+from recognizer.characters import spliced
+
+_CHARACTER_ESCAPE: Final = re.compile(
+    r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});"
+    r"|(?:\\u[0-9A-Fa-f]{4})+|\\U[0-9A-Fa-f]{8}|(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-3][0-7]{2})+"
+    r"|#U[0-9A-Fa-f]{4}"
+)
+_DRIVE: Final = re.compile(r"\s*[\"']?[A-Za-z]:")
+_PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+# No encoder escapes letters and digits: such a percent sign is part of the name.
+_PERCENT_OF_A_NAME: Final = re.compile(r"%(?:3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa])")
+
+_NAMED: Final = {"\a": "a", "\b": "b", "\t": "t", "\n": "n", "\v": "v", "\f": "f", "\r": "r"}
+_NEVER_TYPED: Final = frozenset("\a\b\t\v\f")
+
+
+def character_escapes(path: str) -> Iterator[tuple[int, int, str]]:
+    """Where escapes of characters stand in the path, and what they mean."""
+    if "&" not in path and "\\" not in path and "#U" not in path:
+        return
+    windows = _DRIVE.match(path) is not None
+    for found in _CHARACTER_ESCAPE.finditer(path):
+        # a Windows path may hold folders like \x86, \uface and \101
+        if not (windows and found[0][0] == "\\") and (meant := _meant(found[0])) not in (None, found[0]):
+            yield found.start(), found.end(), str(meant)
+
+
+def _meant(escape: str) -> str | None:
+    """The text that an escape stands for; None where it stands for none."""
+    if escape.startswith("&"):
+        return html.unescape(escape)
+    try:
+        if escape.startswith(("#U", "\\U")):
+            meant = chr(int(escape.lstrip("#\\U"), 16))
+        elif escape.startswith("\\u"):
+            units = b"".join(bytes.fromhex(unit) for unit in escape.split("\\u")[1:])
+            meant = units.decode("utf-16-be")
+        elif escape.startswith("\\x"):
+            meant = bytes.fromhex(escape.replace("\\x", "")).decode()
+        else:
+            meant = bytes(int(one, 8) for one in escape.split("\\")[1:]).decode()
+    except (UnicodeDecodeError, ValueError, OverflowError):
+        return None
+    return None if meant.isascii() or "\ud800" <= meant <= "\udfff" else meant
+
+
+def without_character_escapes(path: str) -> str:
+    """The path with the characters that its escapes mean."""
+    return spliced(path, character_escapes(path))
+
+
+def is_resolved_escape(path: str, position: int) -> bool:
+    """Whether the control character there came from a backslash and a letter: ``\\t`` of ``C:\\test``.
+
+    A line break is one only in a path of Windows: elsewhere it joins two lines of a list.
+    """
+    character = path[position]
+    if position + 1 >= len(path) or path[position + 1].isspace():
+        return False
+    if _DRIVE.match(path) or "\\" in path:
+        return True
+    return character in _NEVER_TYPED and (path[position + 1].isalnum() or path[position + 1] in "_-")
+
+
+def with_escapes_again(path: str) -> str:
+    """The path as it was typed: a tabulator that was ``\\t`` is that again, ``U+0082`` is ``\\202``."""
+    if path.isprintable():
+        return path
+    return "".join(
+        _typed(one) if (one < " " or "\x7f" <= one <= "\x9f") and one and is_resolved_escape(path, at) else one
+        for at, one in enumerate(path)
+    )
+
+
+def _typed(character: str) -> str:
+    return "\\" + _NAMED.get(character, f"{ord(character):o}")
+
+
+def percent_position(path: str) -> int | None:
+    """Where the first percent escape stands, None where the path holds none."""
+    if percent_decoded(path) == path or (found := _PERCENT.search(path)) is None:
+        return None
+    return found.start()
+
+
+def percent_decoded(path: str) -> str:
+    """The path with its percent escapes decoded, or unchanged where they are no UTF-8 or no escapes at all."""
+    if "%" not in path or _PERCENT.search(path) is None or _PERCENT_OF_A_NAME.search(path):
+        return path
+    try:
+        return unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return path
