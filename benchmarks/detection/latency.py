@@ -75,7 +75,7 @@ def detection(score: Callable[[World], Floats], clean: Sequence[World], faulty: 
 
 def promise(worlds: Sequence[World]) -> dict[str, float]:
     """Episodes of the product's own alarm on clean series, per 30 days and series, from the second day on."""
-    watch = Watch(Latency(shortest=float(EDGES[0]), longest=float(EDGES[-1])).plan)
+    watch = Watch(Latency().plan)
     batch = watch.fresh(len(worlds))
     hits = np.zeros((len(worlds), len(worlds[0].n)), bool)
     counts = np.stack([world.n for world in worlds])

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats.histograms import geometric_edges
+from detectors.statistical.latency import Latency
 
 Floats = NDArray[np.float64]
 DAY = 1_440
-EDGES = np.array(geometric_edges(1.0, 60_000.0, 97))
+EDGES = np.array(Latency().edges)
 
 
 class Law(enum.StrEnum):

@@ -13,7 +13,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from benchmarks.detection.latency_worlds import DAY, EDGES, Fault, Law, World, make_world
+from benchmarks.detection.latency_worlds import DAY, Fault, Law, World, make_world
 from detectors.query import MINUTE_MS
 from detectors.statistical.latency import Latency
 from detectors.stats.slowdown_watch import Slow, Watch
@@ -23,7 +23,7 @@ _FIRST, _LAST = 5 * DAY, 5 * DAY + 1_500
 
 def watched(world: World) -> tuple[np.ndarray, dict[int, Slow]]:
     """The raw score of every minute and the alarms."""
-    watch = Watch(Latency(shortest=float(EDGES[0]), longest=float(EDGES[-1])).plan)
+    watch = Watch(Latency().plan)
     batch, scores, alarms = watch.fresh(1), np.zeros(len(world.n)), {}
     for minute in np.flatnonzero(world.n):
         histogram = np.concatenate([[0.0], world.H[minute], [0.0]])[None, :]
@@ -42,9 +42,7 @@ def main() -> None:
     shown = {minute: slow for minute, slow in alarms.items() if _FIRST <= minute < _LAST}
     at = [(minute - _FIRST) / 60 for minute in shown]
     above.plot(at, [slow.observed for slow in shown.values()], "r.", markersize=4, label="alarm: observed quantile")
-    above.plot(
-        at, [slow.high for slow in shown.values()], "b.", markersize=2, label="alarm: upper bound of what is usual"
-    )
+    above.plot(at, [slow.high for slow in shown.values()], "b.", markersize=2, label="alarm: bound of the usual")
     below.plot(hours, scores[_FIRST:_LAST], color="0.3", linewidth=0.7)
     below.set_ylabel("surprise, −ln p")
     below.set_xlabel("hours")

@@ -246,7 +246,7 @@ def test_a_finding_says_how_unusual_it_is() -> None:
     """Chance would give it less often than promised, and one that is slower still is more unusual."""
     chances = []
     for factor in (1.7, 4.0):
-        (first, *_) = told(Latency(), [*usual(400), *usual(8, seed=2, factor=factor)])
+        (first, *_) = told(Latency(), [*usual(400, per_minute=8), *usual(8, per_minute=8, seed=2, factor=factor)])
         assert first.chance_days is not None
         assert first.chance_days >= 30
         assert first.score >= 1
