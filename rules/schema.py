@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from detectors.condition import Condition
 from detectors.duration import format_duration
+from detectors.parameters import Promise
 from rules.fields import FIELDS
 from rules.kql import to_kql
 from rules.layout import FileLayout, IngestLayout, RuleLayout, TimersLayout
@@ -89,7 +90,16 @@ def _property(model: type[BaseModel], key: str, value: Mapping[str, Any]) -> dic
         return {**kept, "default": to_kql(default)}
     if _is_duration(value):
         return {**_without_bounds(kept), "default": format_duration(default)}
-    return {**kept, "default": list(default) if isinstance(default, tuple) else default}
+    return {**kept, "default": _written(default)}
+
+
+def _written(default: Any) -> Any:
+    """A default as it would stand in the file."""
+    if isinstance(default, tuple):
+        return [_written(one) for one in default]
+    if isinstance(default, BaseModel):
+        return default.model_dump(mode="json", exclude_none=True)
+    return str(default) if isinstance(default, Promise) else default
 
 
 def _is_duration(value: Mapping[str, Any]) -> bool:
@@ -146,9 +156,13 @@ def _table(properties: Mapping[str, Any], required: Sequence[str] = ()) -> str:
     return "\n".join(rows)
 
 
+def _item(one: Any) -> str:
+    return f"{{{', '.join(f'{key}: {value}' for key, value in one.items())}}}" if isinstance(one, dict) else str(one)
+
+
 def _cell(default: Any) -> str:
     if default is None or default in ([], {}, ""):
         return ""
-    text = ", ".join(map(str, default)) if isinstance(default, list) else str(default)
+    text = ", ".join(map(_item, default)) if isinstance(default, list) else str(default)
     text = text.lower() if isinstance(default, bool) else text
     return f"`{text}`".replace("|", "\\|")
