@@ -31,8 +31,8 @@ class Summary(enum.StrEnum):
 class Metric(Unusual):
     """The average (or another summary) of ``field`` per bucket is unusual. A bucket without a value says nothing.
 
-    With ``increase`` the field is a counter: what is judged is how much its maximum has grown per bucket, and a counter
-    that starts again at zero has grown by what it shows.
+    With ``increase`` the field is a counter: what is judged is how much its maximum has grown per bucket. How much it
+    grew where it starts again from a smaller number nobody knows: that bucket says nothing.
     """
 
     kind: ClassVar[str] = "metric"
@@ -75,9 +75,8 @@ class Metric(Unusual):
         self, counters: Iterator[tuple[int, float]], before: tuple[int, float] | None
     ) -> Iterator[tuple[int, float]]:
         for start_ms, counter in counters:
-            if before is not None and start_ms > before[0]:
-                grown = counter - before[1] if counter >= before[1] else max(counter, 0.0)
-                yield start_ms, grown * self.bucket / (start_ms - before[0])
+            if before is not None and start_ms > before[0] and counter >= before[1]:
+                yield start_ms, (counter - before[1]) * self.bucket / (start_ms - before[0])
             before = start_ms, counter
 
     @property

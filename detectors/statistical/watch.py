@@ -32,6 +32,8 @@ _NARROWING = -0.25
 
 _WIDTHS = (1, 3, 12)
 _AFTERMATH_WIDTHS = (1, 3)
+_LATELY, _STILL = 3, 0.5
+"""Many buckets together speak for now only while the newest three are still half as far out."""
 
 
 class Direction(enum.StrEnum):
@@ -151,13 +153,15 @@ class Watch:
         """The view that is furthest outside of its band; None if none is."""
         centre, error = self.scorer.usual(start_ms / 1_000.0)
         newest = self.scorer.newest(max(widths))
+        lately = math.fsum(newest[-_LATELY:]) / min(_LATELY, len(newest)) - centre
         views: list[View] = []
         for width in widths:
-            if len(newest) >= width:
-                level = math.fsum(newest[-width:]) / width
-                view = self._terms.view(level, centre, _BAND * error * width**_NARROWING, width)
-                if view is not None and view.outside > 1.0:
-                    views.append(view)
+            level = math.fsum(newest[-width:]) / width
+            if len(newest) < width or (width > _LATELY and lately / (level - centre or 1.0) < _STILL):
+                continue
+            view = self._terms.view(level, centre, _BAND * error * width**_NARROWING, width)
+            if view is not None and view.outside > 1.0:
+                views.append(view)
         return max(views, key=lambda one: one.outside, default=None)
 
     def _began_ms(self, start_ms: int, view: View) -> int:

@@ -1,6 +1,5 @@
 """Numbers as bytes: what is counted in double precision, what there is much of in single precision."""
 
-import math
 from array import array
 from typing import Final, Self
 
@@ -39,47 +38,48 @@ class Packer:
 class Unpacker:
     """Reads what a `Packer` wrote. Whatever does not fit raises ValueError."""
 
-    __slots__ = ("_at", "_data", "_from", "_numbers")
+    __slots__ = ("_at", "_numbers", "_read", "_singles")
 
     def __init__(self, data: bytes) -> None:
-        self._numbers = array("d")
-        if len(data) < _HEAD:
-            raise ValueError("no packed numbers")
-        self._numbers.frombytes(data[:_HEAD])
-        count = self._numbers[0]
-        if not 1 <= count <= len(data) / _HEAD:
-            raise ValueError("packed numbers are cut off")
-        self._numbers.frombytes(data[_HEAD : int(count) * _HEAD])
-        self._data = data
-        self._at = 1
-        self._from = int(count) * _HEAD
-
-    def number(self) -> float:
-        if self._at >= len(self._numbers):
+        head = np.frombuffer(data, np.float64, 1)[0] if len(data) >= _HEAD else 0.0
+        if not 1 <= head <= len(data) / _HEAD or len(data) % 4:
             raise ValueError("packed numbers are missing")
-        value = self._numbers[self._at]
-        self._at += 1
-        if not math.isfinite(value):
+        split = int(head) * _HEAD
+        if not (np.isfinite(np.frombuffer(data[:split])).all() and np.isfinite(_single(data[split:])).all()):
             raise ValueError("a packed number is not finite")
-        return value
+        self._numbers = array("d", data[:split])
+        self._singles = array("f", data[split:])
+        self._at = 1
+        self._read = 0
+
+    def numbers(self, count: int) -> "array[float]":
+        found = self._numbers[self._at : self._at + count]
+        if len(found) != count:
+            raise ValueError("packed numbers are missing")
+        self._at += count
+        return found
 
     def whole(self, most: int) -> int:
         """A whole number from 0 to ``most``."""
-        value = self.number()
+        value = self.numbers(1)[0]
         if not 0 <= value <= most:
             raise ValueError(f"a packed number is not between 0 and {most}")
         return int(value)
 
     def singles(self, most: int) -> "array[float]":
-        length = self.whole(most)
-        values = array("f")
-        values.frombytes(self._data[self._from : self._from + 4 * length])
-        if len(values) != length or not math.isfinite(sum(values)):
-            raise ValueError("packed values are cut off or not finite")
-        self._from += 4 * length
-        return values
+        """As many values as were packed, at most ``most``."""
+        length = self.numbers(1)[0]
+        begin = self._read
+        if not 0 <= length <= min(most, len(self._singles) - begin):
+            raise ValueError("packed values are cut off")
+        self._read = begin + int(length)
+        return self._singles[begin : self._read]
 
     def finish(self) -> None:
         """ValueError unless everything was read."""
-        if self._at != len(self._numbers) or self._from != len(self._data):
+        if self._at != len(self._numbers) or self._read != len(self._singles):
             raise ValueError("there is more than was packed")
+
+
+def _single(data: bytes) -> Singles:
+    return np.frombuffer(data, np.float32)

@@ -157,7 +157,8 @@ class Scorer:
         """Its state; `unpacked` makes the same scorer of it."""
         packer = Packer()
         packer.numbers(self._seen, self._origin, self._median, self._mean, self._variance)
-        packer.numbers(*self._distances, *self._ranks, *self._beyond)
+        for held in zip(self._distances, self._ranks, self._beyond, strict=True):
+            packer.numbers(*held)
         for values, room in self._windows():
             packer.singles(values[-room:])
         for part in self._parts():
@@ -169,11 +170,10 @@ class Scorer:
         """ValueError if ``data`` is not the state of a scorer of this size."""
         scorer, unpacker = cls(size), Unpacker(data)
         scorer._seen = unpacker.whole(_MOST)
-        scorer._origin, scorer._median, scorer._mean = (unpacker.number() for _ in range(3))
-        scorer._variance = max(unpacker.number(), 0.0)
-        scorer._distances, scorer._ranks, scorer._beyond = (
-            [unpacker.number() for _ in range(_MEASURES)] for _ in range(3)
-        )
+        scorer._origin, scorer._median, scorer._mean, variance = unpacker.numbers(4)
+        scorer._variance = max(variance, 0.0)
+        held = unpacker.numbers(3 * _MEASURES).tolist()
+        scorer._distances, scorer._ranks, scorer._beyond = (held[place::3] for place in range(3))
         for values, room in scorer._windows():
             values.extend(unpacker.singles(room))
         for part in scorer._parts():

@@ -77,7 +77,7 @@ class Season:
 
     def unpack(self, unpacker: Unpacker) -> None:
         self._seen = unpacker.whole(int(_MOST))
-        self._level, self._errors, self._plain_errors = (unpacker.number() for _ in range(3))
+        self._level, self._errors, self._plain_errors = unpacker.numbers(3)
         levels, met = unpacker.singles(self.bins), unpacker.singles(self.bins)
         if not len(levels) == len(met) == self.bins:
             raise ValueError("a packed season has other bins")

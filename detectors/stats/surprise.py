@@ -71,5 +71,8 @@ class Surprise:
         packer.numbers(self.count, self.stride).singles(self.highest).singles(self.body)
 
     def unpack(self, unpacker: Unpacker) -> None:
-        self.count, self.stride = unpacker.whole(_MOST), max(unpacker.whole(_MOST), 1)
+        count, stride = unpacker.numbers(2)
+        if not (0 <= count <= _MOST and 1 <= stride <= _MOST):
+            raise ValueError("not the counts of a Surprise")
+        self.count, self.stride = int(count), int(stride)
         self.highest, self.body = unpacker.singles(self.top), unpacker.singles(self.top)
