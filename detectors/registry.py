@@ -12,8 +12,11 @@ from detectors.matching.streak import Streak
 from detectors.matching.threshold import Threshold
 from detectors.matching.unsafe_path import UnsafePath
 from detectors.statistical.confidence_drift import ConfidenceDrift
+from detectors.statistical.label_drift import LabelDrift
 from detectors.statistical.latency import Latency
+from detectors.statistical.metric import Metric
 from detectors.statistical.outlier import Outlier
+from detectors.statistical.rate import Rate
 
 DETECTORS: Mapping[str, type[DetectorModel]] = MappingProxyType(
     {
@@ -26,7 +29,10 @@ DETECTORS: Mapping[str, type[DetectorModel]] = MappingProxyType(
         UnsafePath.kind: UnsafePath,
         Latency.kind: Latency,
         ConfidenceDrift.kind: ConfidenceDrift,
+        LabelDrift.kind: LabelDrift,
         Outlier.kind: Outlier,
+        Metric.kind: Metric,
+        Rate.kind: Rate,
     }
 )
 """Every kind that ships. A kind is one file; it is listed here."""

@@ -35,6 +35,7 @@ VIEW_SHARES = (0.25, 0.125, 0.125, 0.2)
 _TOP = 20
 _BLIND = 0.2
 _LEAST_UNSEEN = 1e-3
+_LEAST_CELL = 0.01
 _MOST = 1e15
 _MOST_GAIN = 30.0
 _LEAST_BLOCKS = 20
@@ -42,9 +43,12 @@ _LOG_KEPT = tuple(math.log1p(-epsilon) for epsilon in EPSILONS)
 _ODDS = tuple(epsilon / (1 - epsilon) for epsilon in EPSILONS)
 
 _NOTHING = (0.0,) * len(EPSILONS)
+_FIRST = 5
+_WINNING = 2 / EPSILONS[0]
 
 Slot = list[float]
-"""Of one label: its count, its weight, the time of its newest stakes, and the stake for each of `EPSILONS`."""
+"""Of one label: its count, its weight, the time of its newest stakes, when they began to win, its count when the
+labels were weighed, and the stake for each of `EPSILONS`. Times count labels."""
 
 
 class Excess:
@@ -56,18 +60,22 @@ class Excess:
         self.time = 0.0
         self.sums = [0.0] * len(EPSILONS)
         self.known = 0
+        self.floor = 0.0
+        self.weighed = 0.0
 
     def learn(self, label: str, amount: float = 1.0) -> None:
         """Count without a bet."""
-        slot = self.slots.setdefault(label, [0.0, 0.0, self.time, *_NOTHING])
+        slot = self.slots.setdefault(label, [0.0, 0.0, self.time, self.time, 0.0, *_NOTHING])
         slot[0] += amount
         self.total += amount
 
     def weigh(self) -> None:
-        """Half of the money lies on the labels known by now, each the same; the rest on those to come."""
+        """Half of the money lies on the labels known by now, each the same; the rest on those to come. Their counts are
+        the usual mix that blocks are compared with."""
+        self.weighed = self.total
         self.known = max(len(self.slots), 1)
         for slot in self.slots.values():
-            slot[1] = 0.5 / self.known
+            slot[1], slot[4] = 0.5 / self.known, slot[0]
 
     @property
     def evidence(self) -> float:
@@ -82,20 +90,52 @@ class Excess:
         for label, amount in counts:
             slot = self.slots.get(label)
             if slot is None:
-                slot = self.slots[label] = [0.0, self._late_weight(), before, *_NOTHING]
+                slot = self.slots[label] = [self.floor, self._late_weight(), before, before, 0.0, *_NOTHING]
             share = (slot[0] + amount) / (self.total + total)
             self._won(slot, before, amount, total, share)
             slot[0] += amount
         self.total += total
 
+    def won(self, label: str) -> float:
+        """What the bets on one label contribute to the evidence, if it has just come."""
+        slot = self.slots.get(label)
+        return 0.0 if slot is None else slot[1] * sum(slot[_FIRST:]) / len(EPSILONS)
+
+    def profile(self) -> "Profile":
+        """The usual mix, as it was when the labels were weighed."""
+        counts = {label: slot[4] for label, slot in self.slots.items() if slot[4] > 0}
+        return Profile(counts, max(self.weighed - math.fsum(counts.values()), 0.0))
+
+    def lose(self) -> None:
+        """All stakes are 0 again; the counts stay."""
+        self.sums = list(_NOTHING)
+        for slot in self.slots.values():
+            slot[2:] = [self.time, self.time, slot[4], *_NOTHING]
+
+    def keep(self, most_labels: int, most_total: float) -> None:
+        """Forget the rarest labels beyond ``most_labels``; one that comes again counts as often as the most frequent of
+        them. Halve all counts when there are ``most_total``: what is old weighs less."""
+        if len(self.slots) > most_labels:
+            ordered = sorted(self.slots, key=lambda label: (-self.slots[label][4], -self.slots[label][0], label))
+            self.floor = max(self.floor, self.slots[ordered[most_labels]][0])
+            for label in ordered[most_labels:]:
+                del self.slots[label]
+        if self.total > most_total:
+            self.total /= 2
+            self.floor /= 2
+            for slot in self.slots.values():
+                slot[0] /= 2
+
     def _won(self, slot: Slot, before: float, amount: float, total: float, share: float) -> None:
         weight = slot[1]
         waited, now = _waited(before - slot[2]), _waited(total)
         for number, ((kept, added), (kept_now, added_now)) in enumerate(zip(waited, now, strict=True)):
-            stake = slot[3 + number] * kept + added
+            stake = slot[_FIRST + number] * kept + added
+            if number == 0 and stake <= _WINNING:
+                slot[3] = before
             gain = math.exp(min(amount * math.log1p(_ODDS[number] / share), _MOST_GAIN))
             won = min((stake + 1.0) * math.exp(_LOG_KEPT[number] * total) * gain, _MOST)
-            slot[3 + number] = won
+            slot[_FIRST + number] = won
             self.sums[number] = max(self.sums[number] + weight * (won - stake * kept_now - added_now), 0.0)
         slot[2] = self.time
 
@@ -116,11 +156,14 @@ def _waited(steps: float) -> tuple[tuple[float, float], ...]:
 class Profile:
     """The usual mix, frozen: what a label says for blind answers, and the cells of Pearson's χ²."""
 
-    def __init__(self, counts: Mapping[str, float]) -> None:
-        total = sum(counts.values())
+    def __init__(self, counts: Mapping[str, float], others: float = 0.0) -> None:
+        """From the usual counts; ``others`` are labels that were too rare to be told apart."""
+        total = sum(counts.values()) + others
         once = sum(1 for count in counts.values() if count <= 1)
         twice = sum(1 for count in counts.values() if 1 < count <= 2)
-        unseen = max((once + 1) / (total + 1), _LEAST_UNSEEN)
+        unseen = (once + 1) / (total + 1)
+        self.unseen = max(unseen, others / total)
+        unseen = max(unseen, _LEAST_UNSEEN)
         kinds_unseen = max(once * once / (2 * (twice + 1)), 1.0)
         blind = _BLIND / (len(counts) + kinds_unseen)
         self.blindness = {
@@ -129,18 +172,26 @@ class Profile:
         self.surprisal = {label: -math.log(count / total) for label, count in counts.items()}
         self.unseen_surprisal = -math.log(unseen / kinds_unseen)
         self.unseen_blindness = math.log(1 - _BLIND + blind * kinds_unseen / unseen)
+        seen = 1 - unseen
+        self._usual_blindness = unseen * self.unseen_blindness + seen * self._usual(self.blindness, counts)
+        self._usual_surprisal = unseen * self.unseen_surprisal + seen * self._usual(self.surprisal, counts)
         top = sorted(counts, key=lambda label: (-counts[label], label))[:_TOP]
         self.cell = {label: number for number, label in enumerate(top)}
         shares = [counts[label] / total for label in top]
-        rest = max(1 - sum(shares), _LEAST_UNSEEN)
+        rest = max(1 - math.fsum(shares), _LEAST_UNSEEN)
         self.shares = [share * (1 - unseen) for share in shares] + [rest * (1 - unseen), unseen]
 
-    def views(self, counts: Iterable[tuple[str, float]], total: float) -> tuple[float, float, float]:
-        """Mean blindness, mean surprisal and χ² of a block of ``total`` labels."""
-        blindness = surprisal = 0.0
+    @staticmethod
+    def _usual(values: Mapping[str, float], counts: Mapping[str, float]) -> float:
+        return sum(values[label] * count for label, count in counts.items()) / math.fsum(counts.values())
+
+    def views(self, counts: Iterable[tuple[str, float]], others: float = 0.0) -> tuple[float, float, float]:
+        """Mean blindness, mean surprisal and χ² of a block; of ``others`` no more is known than that they are rare."""
+        blindness = surprisal = listed = 0.0
         cells = [0.0] * len(self.shares)
-        others, unseen = len(cells) - 2, len(cells) - 1
+        rest, unseen = len(cells) - 2, len(cells) - 1
         for label, amount in counts:
+            listed += amount
             one = self.blindness.get(label)
             if one is None:
                 blindness += amount * self.unseen_blindness
@@ -149,10 +200,32 @@ class Profile:
             else:
                 blindness += amount * one
                 surprisal += amount * self.surprisal[label]
-                cells[self.cell.get(label, others)] += amount
-        expected = [total * share for share in self.shares]
+                cells[self.cell.get(label, rest)] += amount
+        cells[rest] += others
+        expected = [(listed + others) * share for share in self.shares]
         pearson = sum((seen - one) ** 2 / one for seen, one in zip(cells, expected, strict=True))
-        return blindness / total, surprisal / total, pearson
+        return blindness / listed, surprisal / listed, pearson
+
+    def standardised(self, counts: Iterable[tuple[str, float]], others: float) -> tuple[float, float, float]:
+        """As `views`, comparable between blocks of different size: means as deviations times the root of the size."""
+        listed = list(counts)
+        blindness, surprisal, pearson = self.views(listed, others)
+        root = math.sqrt(sum(amount for _, amount in listed))
+        return (blindness - self._usual_blindness) * root, (surprisal - self._usual_surprisal) * root, pearson
+
+    def effect(self, counts: Iterable[tuple[str, float]], others: float) -> float:
+        """Cohen's w², without what chance alone gives: how far the mix of a block is from the usual one."""
+        seen = [0.0] * (len(self.shares) - 1)
+        rest = len(seen) - 1
+        for label, amount in counts:
+            seen[self.cell.get(label, rest)] += amount
+        seen[rest] += others
+        total = math.fsum(seen)
+        shares = [*self.shares[:rest], self.shares[rest] + self.shares[-1]]
+        squares = sum(
+            (one / total - share) ** 2 / max(share, _LEAST_CELL) for one, share in zip(seen, shares, strict=True)
+        )
+        return squares - rest / total
 
 
 class LabelStream:
@@ -195,12 +268,12 @@ class LabelStream:
             excess.learn(label)
             if excess.total >= self.LEARN:
                 excess.weigh()
-                self._profile = Profile({name: slot[0] for name, slot in excess.slots.items()})
+                self._profile = excess.profile()
             return False
         excess.bet(((label, 1.0),), 1.0)
         self._block.append(label)
         if len(self._block) == self.BLOCK:
-            self._judge(self._profile.views(Counter(self._block).items(), self.BLOCK))
+            self._judge(self._profile.views(Counter(self._block).items()))
             self._block.clear()
         return EXCESS_SHARE * excess.evidence + self._blocks >= self._run_length
 

@@ -12,8 +12,11 @@ from detectors.matching.streak import Streak
 from detectors.matching.threshold import MeasureName, Threshold
 from detectors.matching.unsafe_path import UnsafePath
 from detectors.statistical.confidence_drift import ConfidenceDrift, Direction
+from detectors.statistical.label_drift import LabelDrift
 from detectors.statistical.latency import Latency
+from detectors.statistical.metric import Metric
 from detectors.statistical.outlier import Outlier, Quantity
+from detectors.statistical.rate import Rate
 
 HOST = ("host",)
 DURATIONS = (
@@ -67,5 +70,14 @@ SUBJECTS: dict[str, Subject] = {
         ),
         silent_buckets=130,
     ),
+    "label drift": Subject(lambda: LabelDrift(min_history="20m"), silent_buckets=40),
+    "label drift of few labels": Subject(
+        lambda: LabelDrift(min_history="20m", top=5, at_least_events=100, adapt_after="30m"), silent_buckets=40
+    ),
+    "metric": Subject(
+        lambda: Metric(group_by=HOST, field="duration_ms", min_history="1h", false_alarms="1 per 6h"),
+        silent_buckets=60,
+    ),
+    "rate": Subject(lambda: Rate(group_by=HOST, min_history="1h", false_alarms="1 per 3h"), silent_buckets=60),
     **{f"threshold of {name}": Subject(partial(_threshold, name)) for name in MeasureName},
 }

@@ -1,0 +1,315 @@
+"""`label_drift`: a model answers other labels than it usually does."""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+from pydantic import Field
+
+from detectors.base import ConditionParameter, Progress, Stage
+from detectors.condition import Not, all_of, equals
+from detectors.evidence import against_the_past
+from detectors.finding import Detection, Evidence, Expected, Finding, Memory, Reason
+from detectors.frame import Counts, Frame, Interval, Key, Series
+from detectors.memory import recall, remember
+from detectors.parameters import MAX_SCORE, Span
+from detectors.query import Measure, Query, Tally
+from detectors.statistical.label_memory import (
+    LONGEST_LABEL,
+    MOST_LABELS,
+    MOST_REFERENCE,
+    Alarm,
+    Novel,
+    State,
+    Watch,
+    hashed,
+)
+from detectors.statistical.learning import SETTLE_MS, Learning
+from detectors.stats.edetector import bet
+from detectors.stats.labels import EXCESS_SHARE, Excess, Profile, view_evidence
+from detectors.stats.robust import change_start
+from detectors.stats.series import bucket_end_ms
+from recognizer.reasons import EventType
+
+_LEAST_REFERENCE = 20
+_RECENT = 60
+_MOST_NOVEL = 8
+_NOVEL_FOR_MS = 3_600_000
+_SMOOTHING = 2.0
+_MOST_TOTAL = 1_000_000.0
+_MOST_DAYS = 1e6
+_DAY_MS = 86_400_000
+
+
+class LabelDrift(Learning):
+    """The labels in ``field`` are no longer mixed as they usually are.
+
+    Three things are told apart: one label is stuck (it comes more often by ``min_share`` of all answers or more), the
+    mix has moved (by an effect size, Cohen's w, of ``min_change`` or more), a label has come that never came before (so
+    often that the Good-Turing mass of labels not seen yet does not explain it; told once per label). Each rests on bets
+    whose mean time to a false alarm is the promised one (`detectors.stats.labels`).
+    """
+
+    kind: ClassVar[str] = "label_drift"
+    reasons: ClassVar[frozenset[Reason]] = frozenset({Reason.LABEL_DRIFT, Reason.LABEL_STUCK, Reason.LABEL_UNSEEN})
+
+    where: ConditionParameter = Field(
+        default=equals("event_type", EventType.INFERENCE_COMPLETE.value), description="the events that carry a label"
+    )
+    group_by: tuple[str, ...] = Field(
+        default=("model_name",), description="one series per combination of these fields' values"
+    )
+    history: Span = Field(default=43_200_000, description="a series that is silent for longer is forgotten")
+    field: str = Field(default="top1_label", min_length=1, description="the label")
+    top: int = Field(default=200, ge=2, le=1_000, description="so many labels a bucket are told apart")
+    at_least_events: int = Field(default=50, ge=10, description="buckets with fewer labels are taken together")
+    min_change: float = Field(default=0.25, gt=0, lt=10, description="smaller changes of the mix are not reported")
+    min_share: float = Field(default=0.05, gt=0, lt=1, description="a label that gains less is not reported as stuck")
+
+    def query(self) -> Query:
+        return Query(
+            where=self.where,
+            group_by=self.group_by,
+            measures=(Measure("count", field=self.field), Tally("labels", self.field, self.top)),
+            bucket_ms=self.bucket,
+            settle_ms=SETTLE_MS,
+        )
+
+    def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
+        return self.learn(self.query(), frame, memory, State, self._judge_series)
+
+    def progress(self, memory: Memory) -> Progress:
+        state = recall(memory, State)
+        needed = self._learning_blocks + _LEAST_REFERENCE
+        seen = 0 if state is None else min(state.blocks, needed)
+        stage = Stage.JUDGING if seen >= needed else Stage.WARMING_UP
+        if state is not None and state.alarm is not None:
+            stage = Stage.ALARMED
+        return Progress(stage, seen, needed, "buckets", self.false_alarms.every_days)
+
+    def rebase(self, memory: Memory, at_ms: int) -> Memory:
+        """A planned change: the mix is learned anew; labels that were ever seen stay known."""
+        state = recall(memory, State)
+        if state is None:
+            return memory
+        watch = Watch.of(state)
+        watch.restart()
+        if watch.filling_ms is not None and watch.filling_ms < at_ms:
+            watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
+        return remember(watch.state(state.query, state.judged_ms))
+
+    def accept(self, memory: Memory) -> Memory:
+        """The change that is going on was normal: the mix is learned anew."""
+        state = recall(memory, State)
+        return memory if state is None or state.alarm is None else self.rebase(memory, 0)
+
+    @property
+    def _learning_blocks(self) -> int:
+        return math.ceil(self.min_history / self.bucket)
+
+    def _judge_series(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
+        findings: list[Finding] = []
+        watch = Watch.of(state)
+        for start_ms, counts in _fresh(frame, series, state.judged_ms):
+            names = self._collect(watch, start_ms, counts)
+            begin_ms, amounts, others = watch.filling_ms, watch.filling, watch.filling_others
+            if begin_ms is None or not amounts or sum(amounts.values()) + others < self.at_least_events:
+                continue
+            watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
+            block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
+            alarm = self._judge(watch, amounts, others, names, block)
+            if alarm is not None:
+                findings.append(self._finding(series.key, alarm, block))
+        return watch.state(state.query, frame.interval.end_ms), findings
+
+    def _collect(self, watch: Watch, start_ms: int, counts: Counts) -> dict[str, str]:
+        """Add a bucket to the block that is filling; its labels by their names in the bets."""
+        names: dict[str, str] = {}
+        if watch.filling_ms is None:
+            watch.filling_ms = start_ms
+        watch.filling_others += counts.others
+        for label, count in counts.counts:
+            name = hashed(label)
+            names[name] = label[:LONGEST_LABEL]
+            if name in watch.filling or len(watch.filling) < MOST_LABELS:
+                watch.filling[name] = watch.filling.get(name, 0.0) + count
+            else:
+                watch.filling_others += count
+            if watch.notice(name) and self._learned(watch) and len(watch.novel) < _MOST_NOVEL:
+                unseen = watch.unseen or 1.0
+                watch.novel.append(Novel(names[name], name, start_ms, 0.0, 0.0, unseen))
+        return names
+
+    def _learned(self, watch: Watch) -> bool:
+        return watch.blocks >= self._learning_blocks + _LEAST_REFERENCE
+
+    def _judge(
+        self, watch: Watch, amounts: dict[str, float], others: float, names: Mapping[str, str], block: Interval
+    ) -> Alarm | None:
+        """One more block of labels; what is to be told about it."""
+        if watch.blocks < self._learning_blocks:
+            self._learn(watch, amounts, others)
+            return None
+        profile = watch.profile
+        total = sum(amounts.values()) + others
+        effect = profile.effect(amounts.items(), others)
+        if watch.alarm is not None:
+            return self._followed(watch, watch.alarm, amounts, total, effect, block)
+        unseen = self._novelty(watch, amounts, total, block)
+        usual = {
+            name: watch.excess.slots[name][0] / watch.excess.total for name in amounts if name in watch.excess.slots
+        }
+        time = watch.excess.time
+        self._bet(watch, profile, amounts, others)
+        watch.unseen = profile.unseen
+        watch.recent = [*watch.recent, (block.start_ms, effect, time)][-_RECENT:]
+        if not self._learned(watch):
+            return None
+        watch.alarm = self._alarm(watch, usual, amounts, total, names)
+        return watch.alarm or unseen
+
+    def _learn(self, watch: Watch, amounts: Mapping[str, float], others: float) -> None:
+        watch.blocks += 1
+        _count(watch.excess, amounts, others)
+        if watch.blocks == self._learning_blocks:
+            watch.excess.weigh()
+
+    def _bet(self, watch: Watch, profile: Profile, amounts: dict[str, float], others: float) -> None:
+        """Bet on the block as a whole and on single labels, then learn it."""
+        judging = self._learned(watch)
+        watch.blocks += 1
+        for number, view in enumerate(profile.standardised(amounts.items(), others)):
+            reference = watch.references[number]
+            if judging:
+                ordered = sorted(reference)
+                below = bisect_left(ordered, view)
+                equal = bisect_right(ordered, view, below) - below
+                watch.stakes[number] = bet(watch.stakes[number], below, equal, len(ordered))
+            reference.append(view)
+            del reference[:-MOST_REFERENCE]
+        # Similar pictures come in runs: a block says as much as so many times fewer independent labels would.
+        spread = max(float(np.median(watch.references[-1])) / max(len(profile.shares) - 2, 1), 1.0)
+        tempered = {name: amount / spread for name, amount in amounts.items()}
+        if judging:
+            watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread)
+            watch.excess.keep(MOST_LABELS, _MOST_TOTAL)
+        else:
+            _count(watch.excess, tempered, others / spread)
+
+    def _alarm(
+        self,
+        watch: Watch,
+        usual: Mapping[str, float],
+        amounts: Mapping[str, float],
+        total: float,
+        names: Mapping[str, str],
+    ) -> Alarm | None:
+        """What the bets have won by now, if it is enough and large enough to be told."""
+        excess = watch.excess
+        steps = max(excess.time / max(watch.blocks - self._learning_blocks - _LEAST_REFERENCE, 1), 1.0)
+        single = EXCESS_SHARE * excess.evidence / steps
+        evidence = single + view_evidence(watch.stakes)
+        if evidence * self.bucket < self.false_alarms.every_ms:
+            return None
+        days = min(evidence * self.bucket / _DAY_MS, _MOST_DAYS)
+        best = max(names, key=lambda name: (excess.won(name), name), default=None)
+        if best is not None and EXCESS_SHARE * excess.won(best) / steps * self.bucket >= self.false_alarms.every_ms / 2:
+            share, before = amounts.get(best, 0.0) / total, usual.get(best, 0.0)
+            if share - before >= self.min_share:
+                began = excess.slots[best][3]
+                since_ms = next((start for start, _, time in watch.recent if time >= began - 1), watch.recent[-1][0])
+                return Alarm(Reason.LABEL_STUCK, names[best], best, since_ms, before, share, days)
+        effects = np.array([effect for _, effect, _ in watch.recent])
+        begin = change_start(effects - self.min_change**2 / 2)
+        level = math.sqrt(max(float(effects[begin:].mean()), 0.0))
+        if level < self.min_change:
+            return None
+        return Alarm(Reason.LABEL_DRIFT, None, None, watch.recent[begin][0], 0.0, level, days)
+
+    def _novelty(self, watch: Watch, amounts: Mapping[str, float], total: float, block: Interval) -> Alarm | None:
+        """The first label that came too often for one that was merely not seen yet.
+
+        If all of the unseen mass u lay on it, its count among n labels would be Poisson with mean n·u.
+        """
+        watch.novel = [
+            msgspec.structs.replace(one, count=one.count + amounts.get(one.name, 0.0), among=one.among + total)
+            for one in watch.novel
+            if block.end_ms - one.since_ms <= _NOVEL_FOR_MS
+        ]
+        for one in watch.novel:
+            chance = _poisson_tail(one.among * one.unseen, one.count)
+            if chance * self.false_alarms.every_ms <= self.bucket:
+                watch.novel = [other for other in watch.novel if other is not one]
+                days = min(self.bucket / _DAY_MS / max(chance, 1e-12), _MOST_DAYS)
+                return Alarm(Reason.LABEL_UNSEEN, one.label, one.name, one.since_ms, 0.0, one.count, days)
+        return None
+
+    def _followed(
+        self, watch: Watch, alarm: Alarm, amounts: Mapping[str, float], total: float, effect: float, block: Interval
+    ) -> Alarm | None:
+        """One more block while a change is going on: it lasts, it is over, or it has become usual."""
+        stuck = alarm.reason is Reason.LABEL_STUCK
+        now = amounts.get(alarm.name or "", 0.0) / total if stuck else math.sqrt(max(effect, 0.0))
+        level = alarm.level + (now - alarm.level) / _SMOOTHING
+        least = self.min_share if stuck else self.min_change
+        if level - alarm.usual < least / 2:
+            watch.calm()
+            return None
+        if block.end_ms - alarm.since_ms >= self.adapt_after:
+            watch.restart()
+            return None
+        watch.alarm = msgspec.structs.replace(alarm, level=level)
+        return watch.alarm
+
+    def _finding(self, key: Key, alarm: Alarm, block: Interval) -> Finding:
+        least = {Reason.LABEL_STUCK: self.min_share, Reason.LABEL_DRIFT: self.min_change}.get(alarm.reason, 2.0) / 2
+        since_ms = min(alarm.since_ms, block.start_ms)
+        return Finding(
+            key=key,
+            at_ms=block.end_ms,
+            since_ms=since_ms,
+            reason=alarm.reason,
+            observed=alarm.level,
+            expected=Expected(high=0.0 if alarm.reason is Reason.LABEL_UNSEEN else alarm.usual + least),
+            unit={Reason.LABEL_STUCK: "ratio", Reason.LABEL_UNSEEN: "events"}.get(alarm.reason, "effect size"),
+            score=min(max((alarm.level - alarm.usual) / least, 1.0), MAX_SCORE),
+            chance_days=alarm.chance_days,
+            evidence=self._evidence(alarm, Interval(since_ms, block.end_ms)),
+            details={"field": self.field, "label": alarm.label, "usual": alarm.usual},
+        )
+
+    def _evidence(self, alarm: Alarm, window: Interval) -> Evidence:
+        """The events with the label against the others; a moved mix against what came before."""
+        if alarm.label is None:
+            return against_the_past(self.where, window)
+        labelled = equals(self.field, alarm.label)
+        return Evidence(window, all_of(self.where, labelled), all_of(self.where, Not(labelled)))
+
+
+def _count(excess: Excess, amounts: Mapping[str, float], others: float) -> None:
+    for name, amount in amounts.items():
+        excess.learn(name, amount)
+    excess.total += others
+    excess.keep(MOST_LABELS, _MOST_TOTAL)
+
+
+def _poisson_tail(mean: float, count: float) -> float:
+    """An upper bound on the chance of ``count`` or more (Chernoff)."""
+    if count <= mean:
+        return 1.0
+    return math.exp(count - mean - count * math.log(count / mean))
+
+
+def _fresh(frame: Frame, series: Series, judged_ms: int) -> Iterator[tuple[int, Counts]]:
+    """The buckets that have not been judged and hold labels."""
+    first_ms = max(frame.fresh_from_ms, judged_ms)
+    for start_ms, counts in zip(series.bucket_start_ms, series.values["labels"], strict=True):
+        if (
+            first_ms <= start_ms < frame.interval.end_ms
+            and isinstance(counts, Counts)
+            and (counts.counts or counts.others)
+        ):
+            yield start_ms, counts
