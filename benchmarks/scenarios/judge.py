@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.scenarios.truth import Cause, Onset, Truth, Wanted
+from benchmarks.scenarios.truth import Named, Onset, Truth, Wanted
 
 GRACE_MS = 15 * 60_000
 """What begins so soon after an incident's end may still be about it: windows end later than what is in them."""
@@ -24,7 +24,7 @@ class Alarm:
     key: Mapping[str, str]
     known_ms: int
     about: frozenset[str]
-    suspects: tuple[Cause, ...] = ()
+    suspects: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,21 @@ def is_right(alarm: Alarm, truth: Truth) -> bool:
     return all(value in truth.touched[name] for name, value in alarm.key.items() if name in truth.touched)
 
 
-def rank_of(named: Sequence[Cause], causes: Sequence[Cause]) -> int | None:
-    """1 where the first that is named is a cause, 2 where the second is…; None where none is."""
-    return next((place for place, cause in enumerate(named, start=1) if cause in causes), None)
+def rank_of(suspects: Sequence[Named], truth: Truth) -> int | None:
+    """1 where the first suspect is a cause, 2 where the second is…; None where none is.
+
+    Two values that are suspected together are right if one is a cause and something is wrong with the other.
+    """
+    for place, suspect in enumerate(suspects, start=1):
+        touched = all(value in truth.touched.get(name, ()) for name, value in suspect)
+        if touched and any(part in truth.causes for part in suspect):
+            return place
+    return None
 
 
-def _rank(alarm: Alarm, causes: Sequence[Cause]) -> int | None:
+def _rank(alarm: Alarm, truth: Truth) -> int | None:
     """An alarm whose key names the cause has said enough."""
-    return 1 if any(cause in causes for cause in alarm.key.items()) else rank_of(alarm.suspects, causes)
+    return 1 if any(part in truth.causes for part in alarm.key.items()) else rank_of(alarm.suspects, truth)
 
 
 def judge(alarms: Iterable[Alarm], truth: Truth) -> Verdict:
@@ -74,7 +81,7 @@ def judge(alarms: Iterable[Alarm], truth: Truth) -> Verdict:
         right=right,
         wrong=wrong,
         delay_ms=right[0].known_ms - truth.start_ms,
-        rank=_rank(right[0], truth.causes),
+        rank=_rank(right[0], truth),
     )
 
 

@@ -22,7 +22,7 @@ from benchmarks.scenarios.kinds import KINDS
 from benchmarks.scenarios.options import add_options, shipped_rules
 from benchmarks.scenarios.told import suspects_told
 from benchmarks.scenarios.traffic import MINUTE_MS
-from benchmarks.scenarios.truth import Cause, Onset, Symptom, Truth
+from benchmarks.scenarios.truth import Named, Onset, Symptom, Truth
 from benchmarks.scenarios.world import LEAD_MS, Scenario, copied, make_scenario, make_world, opened
 from daemon.alerts.model import Alert, State
 from daemon.store.base import Ask, EventStore
@@ -49,7 +49,7 @@ def main() -> int:
     ranks: dict[str, list[int | None]] = {}
     for scenario, symptom in _scenarios(given):
         named = named_causes(scenario, symptom, rule)
-        rank = rank_of(named, scenario.truth.causes)
+        rank = rank_of(named, scenario.truth)
         ranks.setdefault(scenario.truth.kind, []).append(rank)
         if rank != 1:
             print(f"{scenario.truth.kind} of {scenario.truth.causes}: named {named}", file=sys.stderr, flush=True)
@@ -87,7 +87,7 @@ def _summary(ranks: Sequence[int | None]) -> dict[str, Any]:
     }
 
 
-def named_causes(scenario: Scenario, symptom: Symptom, rule: Rule) -> tuple[Cause, ...]:
+def named_causes(scenario: Scenario, symptom: Symptom, rule: Rule) -> tuple[Named, ...]:
     """What the product's message about the bad events names."""
     with tempfile.TemporaryDirectory() as folder:
         path = copied(scenario.world, Path(folder) / "events.duckdb")

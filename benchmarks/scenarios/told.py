@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from benchmarks.scenarios.truth import Cause
+from benchmarks.scenarios.truth import Named
 from daemon.alerts.model import Alert
 from daemon.notify.announce import Announcer
 from daemon.notify.channel import Occasion
@@ -14,10 +14,13 @@ from rules.model import Config, Plugin, Rule
 _CHANNEL = "somebody"
 
 
-def suspects_told(store: EventStore, rule: Rule, alert: Alert) -> tuple[Cause, ...]:
-    """Fields and values, the most suspect first. Nothing is sent."""
+def suspects_told(store: EventStore, rule: Rule, alert: Alert) -> tuple[Named, ...]:
+    """The most suspect first. Nothing is sent."""
     plugin = Plugin(kind="webhook", parameters=WebhookParameters(url="https://hooks.example.com/"))
     heard = replace(rule, notify=(_CHANNEL,))
     announcer = Announcer(Config(rules=(heard,), channels={_CHANNEL: plugin}), store)
     ((_, message),) = announcer.messages([(heard, Telling(Occasion.FIRING, alert, 0))], alert.last_seen_ms)
-    return tuple((one["field"], one["value"]) for one in message.data["suspects"])
+    return tuple(
+        tuple((part["field"], part["value"]) for part in (one, one["also"]) if part is not None)
+        for one in message.data["suspects"]
+    )

@@ -9,6 +9,8 @@ from detectors.frame import Key
 
 Cause = tuple[str, str]
 """A field and its value."""
+Named = tuple[Cause, ...]
+"""What is suspected together: one cause, or two that have to meet."""
 
 
 class Wanted(enum.StrEnum):

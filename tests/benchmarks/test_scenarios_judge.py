@@ -29,7 +29,8 @@ def truth(**changes: Any) -> Truth:
 
 
 def alarm(known_ms: int, *suspects: tuple[str, str], rule: str = "r", **key: str) -> Alarm:
-    return Alarm(rule=rule, key=key, known_ms=known_ms, suspects=suspects, about=frozenset({"duration_ms"}))
+    alone = tuple((suspect,) for suspect in suspects)
+    return Alarm(rule=rule, key=key, known_ms=known_ms, suspects=alone, about=frozenset({"duration_ms"}))
 
 
 def test_the_first_right_alarm_gives_delay_and_rank() -> None:
@@ -90,8 +91,16 @@ def test_nobody_wanted_to_be_told() -> None:
 
 def test_rank_is_the_place_of_the_first_cause() -> None:
     """None where no cause is named."""
-    assert rank_of([("a", "1"), ("b", "2")], [("b", "2"), ("c", "3")]) == 2
-    assert rank_of([("a", "1")], [("b", "2")]) is None
+    assert rank_of([(("a", "1"),), (("host", "a"),)], truth()) == 2
+    assert rank_of([(("host", "b"),)], truth()) is None
+    assert rank_of([], truth()) is None
+
+
+def test_two_values_together_must_both_be_touched() -> None:
+    """The host with a folder that has nothing to do with it is no cause."""
+    wrong, right = (("host", "a"), ("file_dir", "/x")), (("host", "a"), ("device", "cpu"))
+    assert rank_of([wrong], truth()) is None
+    assert rank_of([wrong, right], truth()) == 2
 
 
 def test_the_summary_adds_up() -> None:

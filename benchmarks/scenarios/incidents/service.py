@@ -42,6 +42,14 @@ def noisy_neighbour(scene: Scene) -> Told:
     return Told(causes=_host(host), symptom=SLOW_INFERENCE)
 
 
+@incident()
+def canary(scene: Scene) -> Told:
+    """One host tries a new version of a large model, which takes two and a half times as long there."""
+    host, model = scene.any_host(), scene.any_model(COLOUR)
+    scene.pictures.inference_ms[scene.on_host(host) & scene.of_model(model)] *= 2.5
+    return Told(causes=(*_host(host), *_model(scene, model)), symptom=SLOW_INFERENCE)
+
+
 @incident(25)
 def warm_up_after_deploy(scene: Scene) -> Told:
     """After a deployment that nobody marked a model compiles its kernels: four times as slow, better by and by."""
