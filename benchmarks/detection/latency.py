@@ -35,7 +35,8 @@ def ratio(world: World, width: int = 10) -> Floats:
     start = np.maximum(end - width, 0)
     means = (sums[end] - sums[start]) / np.maximum(counts[end] - counts[start], 1e-9)
     before = np.concatenate([np.full(width, means[0]), means[:-width]])
-    return means / np.maximum(before, 1e-9)
+    quotients: Floats = means / np.maximum(before, 1e-9)
+    return quotients
 
 
 def episodes(hits: np.ndarray) -> int:
@@ -83,7 +84,7 @@ def promise(worlds: Sequence[World]) -> dict[str, float]:
         rows = np.flatnonzero(counts[:, minute] > 0)
         if len(rows):
             histograms = np.zeros((len(rows), watch.plan.bins))
-            histograms[:, 1 : len(EDGES)] = np.stack([worlds[row].H[minute] for row in rows])
+            histograms[:, 1 : len(EDGES)] = np.stack([worlds[int(row)].H[minute] for row in rows])
             for slow in watch.step(batch, rows, histograms, minute, minute * MINUTE_MS).slow:
                 hits[slow.row, minute] = True
     spans = len(worlds) * (hits.shape[1] - DAY) / (30 * DAY)
@@ -106,8 +107,8 @@ def main() -> None:
             clean = [make_world(law, rate, given.days, 900 + seed, faults=False) for seed in seeds]
             faulty = [make_world(law, rate, given.days, seed, faults=True) for seed in seeds]
             entry: dict[str, object] = {"law": law.value, "per_minute": rate, "promise": promise(clean)}
-            for name, score in (("latency", latency), ("ratio of windows", ratio)):
-                entry[name] = detection(score, clean, faulty)
+            entry["latency"] = detection(latency, clean, faulty)
+            entry["ratio of windows"] = detection(ratio, clean, faulty)
             report.append(entry)
     asked = {"seeds": given.seeds, "first_seed": given.seed0, "days": given.days}
     print(json.dumps({"conditions": conditions("numpy") | asked, "results": report}, indent=2))

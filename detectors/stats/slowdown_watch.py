@@ -1,6 +1,6 @@
 """The test for a slowdown as a watch over many series: judge a bucket, raise or end alarms, learn from the rest."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -141,23 +141,13 @@ class Watch:
         contrasts = contrast(state)
         surprises = surprise(contrasts, plan.at_least)
         largest = surprises.max(axis=1)
-        rates = chance_rates(state, largest)
-        rate = rates.min(axis=1)
+        rate = chance_rates(state, largest).min(axis=1)
         ready = state["learned"][:, 0] >= plan.min_history
         since = batch.since[rows]
-        slow: list[Slow] = []
+        view = _View(plan, state, contrasts, surprises, pooled, at_ms)
+        slow = self._alarms(view, np.flatnonzero(ready & (rate <= plan.false_per_bucket)), number, since)
         calm = np.ones(len(rows), np.bool_)
-        for row in np.flatnonzero(ready & (rate <= plan.false_per_bucket)):
-            # the smallest surprise of each channel that keeps the promise
-            needed = largest[row] - np.log(plan.false_per_bucket / rates[row]) * mean_excess(state)[row]
-            case = _Case(plan, state, contrasts, surprises[row], needed, pooled[row], int(row), at_ms)
-            found = case.slow(number, int(since[row]), int(rows[row]), rates[row])
-            if found is not None:
-                slow.append(found)
-                calm[row] = False
-                if since[row] == _NONE:
-                    since[row] = found.since
-                    _forget_newest(state, pooled, int(row), number - found.since)
+        calm[[one.row for one in slow]] = False
         state["calm"][:, 0] = np.where(calm, state["calm"][:, 0] + 1.0, 0.0)
         since = np.where(state["calm"][:, 0] >= _CALM_BUCKETS, _NONE, since)
         lasted = (since != _NONE) & (number + 1 - since >= plan.adapt_after)
@@ -171,25 +161,49 @@ class Watch:
         _follow_model(state, moved, at_ms)
         batch.numbers[rows], batch.pooled[rows] = plan.layout.join(state), pooled
         batch.newest[rows], batch.since[rows] = number, since
-        return Verdict(tuple(slow), np.where(ready, largest.max(axis=1), 0.0))
+        named = tuple(replace(one, row=int(rows[one.row])) for one in slow)
+        return Verdict(named, np.where(ready, largest.max(axis=1), 0.0))
+
+    def _alarms(self, view: "_View", suspects: Ints, number: int, since: Ints) -> list[Slow]:
+        """The suspects whose change matters; where an alarm begins, what was learned since the change is taken back."""
+        rates = chance_rates(view.state, view.surprises.max(axis=1))
+        slow: list[Slow] = []
+        for row in map(int, suspects):
+            found = _Case(view, row).slow(number, int(since[row]), rates[row])
+            if found is None:
+                continue
+            slow.append(found)
+            if since[row] == _NONE:
+                since[row] = found.since
+                _forget_newest(view.state, view.pooled, row, number - found.since)
+        return slow
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Everything about the newest bucket of some rows."""
+
+    plan: Plan
+    state: State
+    contrasts: Contrasts
+    surprises: Floats
+    pooled: Pooled
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One row whose newest bucket is too unusual for chance: does it matter, and since when?"""
 
-    plan: Plan
-    state: State
-    contrasts: Contrasts
-    surprises: Floats
-    needed: Floats
-    pooled: Pooled
+    view: _View
     row: int
-    at_ms: int
 
-    def slow(self, number: int, since: int, name: int, rates: Floats) -> Slow | None:
+    def slow(self, number: int, since: int, rates: Floats) -> Slow | None:
         """The most surprising window and channel that shows a change that matters and is still going on."""
-        scores = self.surprises / np.maximum(self.needed, 1e-9)
+        plan, surprises = self.view.plan, self.view.surprises[self.row]
+        # the smallest surprise of each channel that keeps the promise
+        spare = np.log(plan.false_per_bucket / rates) * mean_excess(self.view.state)[self.row]
+        scores = surprises / np.maximum(surprises.max(axis=0) - spare, 1e-9)
         for place in np.argsort(-scores, axis=None, kind="stable"):
             window, channel = divmod(int(place), CHANNELS)
             score = float(scores[window, channel])
@@ -198,11 +212,11 @@ class _Case:
             if not self._goes_on(window, channel):
                 continue
             share, usual, observed = self._levels(window, channel)
-            bound = max(usual * (1.0 + self.plan.min_change), usual + self.plan.min_change_value)
+            bound = max(usual * (1.0 + plan.min_change), usual + plan.min_change_value)
             if not observed >= bound:
                 continue
             return Slow(
-                row=name,
+                row=self.row,
                 since=number - self._age(window, channel) if since == _NONE else since,
                 tail=channel != LOCATION,
                 share=share,
@@ -210,7 +224,7 @@ class _Case:
                 usual=usual,
                 high=max(bound, usual * (observed / usual) ** (1.0 / score)),
                 buckets=WINDOWS[window],
-                values=int(self.contrasts.values[self.row, window]),
+                values=int(self.view.contrasts.values[self.row, window]),
                 score=score,
                 per_bucket=float(rates[channel]),
             )
@@ -222,28 +236,33 @@ class _Case:
         if width < 5:  # too few to be divided
             return True
         newest = max(2, width // 3)
-        held = self.state["count"][self.row, :newest].sum()
+        held = self.view.state["count"][self.row, :newest].sum()
         if held <= 0:
             return False
-        mean = self.state["excess"][self.row, :newest, channel].sum() / held
-        rise = float(self.contrasts.rise[self.row, window, channel])
-        return bool(mean - self.contrasts.level[self.row, window, channel] >= rise / 2)
+        mean = self.view.state["excess"][self.row, :newest, channel].sum() / held
+        rise = float(self.view.contrasts.rise[self.row, window, channel])
+        return bool(mean - self.view.contrasts.level[self.row, window, channel] >= rise / 2)
 
     def _levels(self, window: int, channel: int) -> tuple[float, float, float]:
         """The quantile that shows the change best, its usual value and the window's."""
-        usual, edges = self.state["usual"][self.row], self.plan.edges
-        shown = _unpacked(self.pooled[: WINDOWS[window]], self.state["count"][self.row, : WINDOWS[window]])
+        usual, edges = self.view.state["usual"][self.row], self.view.plan.edges
+        shown = _unpacked(
+            self.view.pooled[self.row, : WINDOWS[window]], self.view.state["count"][self.row, : WINDOWS[window]]
+        )
         if channel != LOCATION:
-            share = 1.0 - float(self.contrasts.share[self.row, window, channel])
+            share = 1.0 - float(self.view.contrasts.share[self.row, window, channel])
             return share, quantile(usual, edges, share), quantile(shown, edges, share)
-        level = float(self.contrasts.level[self.row, window, LOCATION])
-        level += float(rhythm.offset(self.state, self.at_ms)[self.row, LOCATION])
+        level = float(self.view.contrasts.level[self.row, window, LOCATION])
+        level += float(rhythm.offset(self.view.state, self.view.at_ms)[self.row, LOCATION])
         return 0.5, quantile(usual, edges, _NORMAL.cdf(level)), quantile(shown, edges, 0.5)
 
     def _age(self, window: int, channel: int) -> int:
         """How many buckets ago the change began, most likely; 0: in the newest."""
-        count, excess = self.state["count"][self.row], self.state["excess"][self.row, :, channel]
-        middle = self.contrasts.level[self.row, window, channel] + self.contrasts.rise[self.row, window, channel] / 2
+        count, excess = self.view.state["count"][self.row], self.view.state["excess"][self.row, :, channel]
+        middle = (
+            self.view.contrasts.level[self.row, window, channel]
+            + self.view.contrasts.rise[self.row, window, channel] / 2
+        )
         oldest_first = (excess - count * middle)[::-1]
         return DEPTH - 1 - change_start(oldest_first)
 
