@@ -2,7 +2,7 @@
 
 Each ask is a generator that yields the searches it wants next and is sent their replies; `converse` runs the
 generators of all asks in step, so that every round is one ``_msearch``. One round is enough unless a list of keys
-was longer than a page, outcomes interleave, a request did not end soon, or ``top`` is wanted per bucket.
+was longer than a page, outcomes interleave, or ``top`` is wanted per bucket.
 """
 
 import logging
@@ -140,20 +140,9 @@ def _unmatched(ask: Ask, measure: Unmatched, restriction: tuple[Clause, ...]) ->
         replies = yield from _pages([searches.lost(ask, measure, bucket, *restriction) for bucket in buckets])
         listed = decode.lost(dict(zip(buckets, replies, strict=True)), ask)
         if listed is not None:
-            last = yield from _late_ends(ask, measure, listed)
-            complete = all(reply.complete for reply in (*replies, *last))
-            return decode.never_ended(listed, last[0] if last else None, ask), complete
+            return listed, all(reply.complete for reply in replies)
     replies = yield from _pages([searches.starts(ask, measure, *restriction), searches.ends(ask, measure)])
     return decode.unmatched(replies[0], replies[1], ask), all(reply.complete for reply in replies)
-
-
-def _late_ends(ask: Ask, measure: Unmatched, listed: Sequence[decode.Lost]) -> Steps[list[Reply]]:
-    """The ends of values that did not end early, where later ends count; no reply where none can be left."""
-    latest_ms = ask.interval.end_ms + ask.query.settle_ms
-    values = sorted({value for value, bucket, _ in listed if searches.early_end_ms(ask, bucket) < latest_ms})
-    if not values:
-        return []
-    return (yield from _pages([searches.ends(ask, measure, {"terms": {measure.field: values}})]))
 
 
 def _runs(ask: Ask, measure: Runs, position: int, rows: dict[Cell, Row]) -> Steps[tuple[dict[Cell, Value], bool]]:

@@ -134,58 +134,38 @@ def _keys(fields: Mapping[str, Sequence[Any]], group_by: tuple[str, ...]) -> set
     return set(product(*choices))
 
 
-Lost: TypeAlias = tuple[Any, int, frozenset[Key]]
-"""A value that started and did not end early: itself, its bucket and the keys of its starts."""
-
-
-def lost(replies: Mapping[int, Reply], ask: Ask) -> list[Lost] | None:
-    """The values that did not end early, given each bucket's `searches.lost`; None when these do not tell.
+def lost(replies: Mapping[int, Reply], ask: Ask) -> dict[Cell, float] | None:
+    """How many values of each cell never ended, given each bucket's `searches.lost`; None when these do not tell.
 
     They do not when more values lack an end than were listed, when one of them started more often than is told, and
     when several shards were asked: each would list its own first values, and an end may lie on another shard.
     """
-    found: list[Lost] = []
+    found: dict[Cell, float] = {}
     for bucket, reply in replies.items():
         values = reply.aggregations.get("values", {}).get("buckets", ())
         endless = [value for value in values if value["ends"]["doc_count"] == 0]
         if reply.shards > 1 or len(endless) == LOST_LISTED or any(v["doc_count"] > STARTS_LISTED for v in endless):
             return None
-        found.extend((value["key"], bucket, _keys_of_starts(value, ask.query.group_by)) for value in endless)
-    return found
-
-
-def never_ended(values: Iterable[Lost], ended: Reply | None, ask: Ask) -> dict[Cell, float]:
-    """How many values of each cell never ended, given the `searches.ends` of those that did not end early."""
-    last_ends = {} if ended is None else _last_ends(ended)
-    found: dict[Cell, float] = {}
-    for value, bucket, keys in values:
-        if _is_lost(last_ends.get(value), bucket, ask):
-            for key in keys:
+        for value in endless:
+            for key in _keys_of_starts(value, ask.query.group_by):
                 found[key, bucket] = found.get((key, bucket), 0.0) + 1.0
     return found
 
 
-def _last_ends(ended: Reply) -> dict[Any, float]:
-    return {row["key"]["value"]: row["last"]["value"] for row in ended.rows}
-
-
-def _is_lost(last_end_ms: float | None, bucket_ms: int, ask: Ask) -> bool:
-    return last_end_ms is None or last_end_ms < bucket_ms - bucket_length_ms(ask)
-
-
-def _keys_of_starts(value: Row, group_by: tuple[str, ...]) -> frozenset[Key]:
+def _keys_of_starts(value: Row, group_by: tuple[str, ...]) -> set[Key]:
     if not group_by:
-        return frozenset({()})
-    return frozenset(key for hit in value["keys"]["hits"]["hits"] for key in _keys(hit.get("fields", {}), group_by))
+        return {()}
+    return {key for hit in value["keys"]["hits"]["hits"] for key in _keys(hit.get("fields", {}), group_by)}
 
 
 def unmatched(started: Reply, ended: Reply, ask: Ask) -> dict[Cell, float]:
     """How many values of each cell never ended."""
-    last_ends = _last_ends(ended)
+    last_ends = {row["key"]["value"]: row["last"]["value"] for row in ended.rows}
     found: dict[Cell, float] = {}
     for row in started.rows:
         where = cell(row, ask)
-        if _is_lost(last_ends.get(row["key"]["value"]), where[1], ask):
+        last_end = last_ends.get(row["key"]["value"])
+        if last_end is None or last_end < where[1] - bucket_length_ms(ask):
             found[where] = found.get(where, 0.0) + 1.0
     return found
 

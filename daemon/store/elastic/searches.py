@@ -32,7 +32,7 @@ _PAGE = 10_000
 _PAGE_OF_CARDINALITIES = 1_000
 """Each counter of distinct values may take 48 KiB of the cluster's memory."""
 _NAMED_DAYS = 40
-_LOST_BUCKETS = 180
+_LOST_BUCKETS = 20
 FILTER_PATH = ",".join(
     (
         "responses.status",
@@ -169,13 +169,13 @@ def largest(ask: Ask, field: str, measures: Sequence[AnyMeasure], size: int) -> 
 
 
 def lost(ask: Ask, measure: Unmatched, bucket_ms: int, *extra: Clause) -> Search:
-    """The values that start in the bucket that begins at ``bucket_ms``, those without an early end first, not all.
+    """The values that start in the bucket that begins at ``bucket_ms``, those without an end first, not all of them.
 
-    A value's documents are its starts in the bucket and its early ends. So the documents of a value without an early
-    end are its starts, and tell the keys. Nearly every request ends early: later ends are asked for by `ends`.
+    A value's documents are its starts in the bucket and its ends in time for the bucket. So the documents of a value
+    without an end are its starts, and tell the keys.
     """
     bucket = Interval(bucket_ms, bucket_ms + bucket_length_ms(ask))
-    reach = Interval(bucket.start_ms - bucket.length_ms, early_end_ms(ask, bucket_ms))
+    reach = Interval(bucket.start_ms - bucket.length_ms, ask.interval.end_ms + ask.query.settle_ms)
     start = clause(all_of(ask.query.where, measure.start, Exists(measure.field)))
     end = clause(all_of(measure.end, Exists(measure.field)))
     aggs: dict[str, Any] = {"ends": {"filter": end}}
@@ -195,13 +195,6 @@ def lost(ask: Ask, measure: Unmatched, bucket_ms: int, *extra: Clause) -> Search
     return Search(reach, _body(query, {"values": {"terms": terms, "aggs": aggs}}))
 
 
-def early_end_ms(ask: Ask, bucket_ms: int) -> int:
-    """Up to where `lost` looks for ends: what is usual, or all that counts."""
-    length_ms = bucket_length_ms(ask)
-    usual_ms = bucket_ms + 3 * length_ms + ask.query.settle_ms
-    return min(usual_ms, ask.interval.end_ms + ask.query.settle_ms)
-
-
 def lost_buckets(ask: Ask) -> list[int]:
     """The starts of the interval's buckets; none when there are too many to look at each with `lost`."""
     length_ms = bucket_length_ms(ask)
@@ -218,12 +211,12 @@ def starts(ask: Ask, measure: Unmatched, *extra: Clause) -> Search:
     return Search(ask.interval, _body(query, {"rows": _composite(sources, {}, _PAGE)}), "keys")
 
 
-def ends(ask: Ask, measure: Unmatched, *extra: Clause) -> Search:
+def ends(ask: Ask, measure: Unmatched) -> Search:
     """One row per value that ends, with the time of its last end."""
     reach = Interval(ask.interval.start_ms - 2 * bucket_length_ms(ask), ask.interval.end_ms + ask.query.settle_ms)
     sources = [{"value": {"terms": {"field": measure.field}}}]
     last = {"last": {"max": {"field": TIME_FIELD}}}
-    query = within(reach, clause(all_of(measure.end, Exists(measure.field))), *extra)
+    query = within(reach, clause(all_of(measure.end, Exists(measure.field))))
     return Search(reach, _body(query, {"rows": _composite(sources, last, _PAGE)}), "keys")
 
 
