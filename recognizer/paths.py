@@ -306,6 +306,11 @@ def _compatible(match: re.Match[str]) -> str:
     return unicodedata.normalize("NFKC", match[0])
 
 
+def skeleton(text: str) -> str:
+    """The text with every look-alike letter as the Latin one it is drawn like: equal for names that look equal."""
+    return "".join(_LOOK_ALIKES.get(one, one) for one in clean(text))
+
+
 def _latinised(match: re.Match[str]) -> str:
     word = match[0]
     return _LOOK_ALIKE.sub(lambda one: _LOOK_ALIKES[one[0]], word) if _LATIN.search(word) else word

@@ -1,0 +1,242 @@
+"""The path doctor: what is wrong with a path, and which existing file inside the allowed folders was meant.
+
+It suggests; it renames nothing and opens nothing. Standard library only (pypinyin is used where it is installed).
+What it looks at is bounded in entries and in time, and nothing outside of the roots is listed or named: links and
+``..`` count by where they really lead.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from recognizer.near import Match, best
+from recognizer.paths import PathIssue, clean, inspect
+from recognizer.reasons import InputReason
+
+MAX_COMPONENTS: Final = 64
+MAX_ALTERNATIVES: Final = 5
+_LOST: Final = re.compile(r"[\ufffd?]")
+_DRIVE: Final = re.compile(r"\A(?:[A-Za-z]:|//[^/]+/[^/]+|\\\\[^\\]+\\[^\\]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How far to look: directory entries in all, and milliseconds. ``sound``: also by pinyin, loading pypinyin."""
+
+    entries: int = 100_000
+    duration_ms: float = 2_000.0
+    sound: bool = True
+
+
+SMALL_EFFORT: Final = Effort(entries=2_000, duration_ms=20.0, sound=False)
+"""For a service that has just failed to open a picture: it must not make it wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The existing file that a path probably stands for.
+
+    path          it is inside the roots, and a regular file
+    reason        what the path and this file differ by
+    certain       nothing but a known fault of writing lies between them; a near name is a guess
+    alternatives  further files that fit as well, a few of them: then none is certain
+    """
+
+    path: str
+    reason: InputReason
+    certain: bool
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor says of one path.
+
+    reason    the primary fault; None where a file can be opened under a path without faults
+    issues    the faults that the name itself shows, worst first
+    exists    whether a regular file stands at the path as it is
+    meant     the file that was probably meant, when another than this
+    complete  False where a limit ended the search before all was looked at
+    """
+
+    path: str
+    reason: InputReason | None
+    issues: tuple[PathIssue, ...]
+    exists: bool
+    meant: Meant | None
+    complete: bool
+
+
+def examine(path: str, roots: Sequence[str], effort: Effort = Effort()) -> Diagnosis:
+    """What is wrong with ``path``, and what was meant instead, looked for inside ``roots`` alone."""
+    issues = inspect(path)
+    search = _Search(roots, effort)
+    absolute = _absolute(path)
+    inside = absolute is not None and search.inside(absolute)
+    exists = inside and absolute is not None and os.path.isfile(absolute)  # noqa: PTH113 - never raises
+    meant = None if exists else search.meant(path)
+    if absolute is not None and not inside and meant is None and (not issues or os.path.lexists(absolute)):
+        return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, issues, exists=False, meant=None, complete=True)
+    if issues:
+        reason: InputReason | None = issues[0].reason
+    elif exists:
+        reason = None
+    else:
+        reason = meant.reason if meant is not None else InputReason.FILE_MISSING
+    return Diagnosis(path, reason, issues, exists=exists, meant=meant, complete=not search.exhausted)
+
+
+def what_was_meant(path: str, roots: Sequence[str], effort: Effort = SMALL_EFFORT) -> Meant | None:
+    """The existing file inside ``roots`` that a path without a file stands for, if there is one."""
+    return _Search(roots, effort).meant(path)
+
+
+def is_inside(path: str, roots: Sequence[str]) -> bool:
+    """Whether a path really leads (links followed) into one of the folders. The path need not exist."""
+    try:
+        real = os.path.realpath(path)
+        return any(_below(real, os.path.realpath(root)) for root in roots)
+    except (OSError, ValueError):
+        return False
+
+
+def own_folder(path: str) -> tuple[str, ...]:
+    """The folder of the path, as far up as it exists: what may be looked at where no roots are configured."""
+    absolute = _absolute(clean(path))
+    if absolute is None:
+        return ()
+    folder = os.path.dirname(absolute)  # noqa: PTH120 - text with surrogates, no Path semantics
+    while not os.path.isdir(folder):  # noqa: PTH112 - never raises
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    return () if folder == "/" else (folder,)
+
+
+def _absolute(path: str) -> str | None:
+    """None for what no file system can hold: NUL, half characters."""
+    if "\0" in path or not path:
+        return None
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return None
+    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
+
+
+def _below(real: str, root: str) -> bool:
+    return real == root or real.startswith(root.rstrip("/") + "/")
+
+
+class _Search:
+    """One search with its limits."""
+
+    def __init__(self, roots: Sequence[str], effort: Effort) -> None:
+        self._roots = tuple(dict.fromkeys(os.path.realpath(root) for root in roots))
+        self._left = effort.entries
+        self._until = time.monotonic() + effort.duration_ms / 1_000
+        self._sound = effort.sound
+        self.exhausted = False
+
+    def inside(self, path: str) -> bool:
+        try:
+            real = os.path.realpath(path)
+        except (OSError, ValueError):
+            return False
+        return any(_below(real, root) for root in self._roots)
+
+    def meant(self, path: str) -> Meant | None:
+        """By cleaning the name first, then by what the folders hold."""
+        cleaned = clean(path)
+        for start, rest, certain in self._places(cleaned):
+            found = "/".join((start, *rest))
+            if self._is_file(found) and _differs(found, path):
+                return Meant(os.path.realpath(found), _reason_of(path, InputReason.FILE_MISSING), certain)
+        for start, rest, certain in self._places(cleaned):
+            if (walked := self._walk(start, rest, path, certain=certain)) is not None:
+                return walked
+        return None
+
+    def _places(self, cleaned: str) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+        """Where a cleaned path may lie: below which root, the components from there, and whether that is certain."""
+        if cleaned.startswith("~/"):
+            cleaned = os.path.expanduser(cleaned)  # noqa: PTH111
+        drive = _DRIVE.match(cleaned)
+        components = tuple(one for one in cleaned[drive.end() if drive else 0 :].split("/") if one not in {"", "."})
+        if not components or len(components) > MAX_COMPONENTS or ".." in components:
+            return
+        if drive:
+            # the share is mounted somewhere below a root, under a part of its folders
+            for root in self._roots:
+                for skip in range(len(components)):
+                    yield root, components[skip:], skip < len(components) - 1
+            return
+        absolute = cleaned if cleaned.startswith("/") else os.path.join(os.getcwd(), *components)  # noqa: PTH109, PTH118
+        for root in self._roots:
+            if _below(os.path.normpath(absolute), root):
+                yield root, tuple(os.path.normpath(absolute)[len(root) :].strip("/").split("/")), True
+            elif not cleaned.startswith("/"):
+                yield root, components, True
+
+    def _walk(self, folder: str, rest: tuple[str, ...], path: str, *, certain: bool) -> Meant | None:
+        """From a folder down: as the name says where that exists, else to what is most like it."""
+        reason = InputReason.FILE_MISSING
+        alternatives: tuple[str, ...] = ()
+        certain = certain and not _LOST.search(path)
+        for number, component in enumerate(rest):
+            last = number == len(rest) - 1
+            place = f"{folder}/{component}"
+            if (self._is_file(place) and _differs(place, path)) if last else self._is_folder(place):
+                folder = place
+                continue
+            found = self._most_like(folder, component, files=last)
+            if found is None:
+                return None
+            if certain and (reason is InputReason.FILE_MISSING or not found.certain):
+                reason = found.reason
+            certain = certain and found.certain and not found.others
+            if last:
+                alternatives = tuple(f"{folder}/{other}" for other in found.others[:MAX_ALTERNATIVES])
+            folder = f"{folder}/{found.name}"
+        if not self._is_file(folder) or not _differs(folder, path):
+            return None
+        return Meant(os.path.realpath(folder), _reason_of(path, reason), certain, alternatives)
+
+    def _most_like(self, folder: str, component: str, *, files: bool) -> Match | None:
+        fits = self._is_file if files else self._is_folder
+        names = [name for name in self._names(folder) if name != component]
+        found = best(component, names, lambda name: fits(f"{folder}/{name}"), self._until, sound=self._sound)
+        self.exhausted = self.exhausted or time.monotonic() > self._until
+        return found
+
+    def _names(self, folder: str) -> Iterator[str]:
+        if not self.inside(folder):
+            return
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if self._left <= 0 or time.monotonic() > self._until:
+                        self.exhausted = True
+                        return
+                    self._left -= 1
+                    yield entry.name
+        except OSError:
+            return
+
+    def _is_file(self, path: str) -> bool:
+        return os.path.isfile(path) and self.inside(path)  # noqa: PTH113 - never raises
+
+    def _is_folder(self, path: str) -> bool:
+        return os.path.isdir(path) and self.inside(path)  # noqa: PTH112 - never raises
+
+
+def _differs(found: str, path: str) -> bool:
+    """Whether what was found is another file than the path names by itself."""
+    absolute = _absolute(path)
+    return absolute is None or os.path.realpath(found) != os.path.realpath(absolute)
+
+
+def _reason_of(path: str, otherwise: InputReason) -> InputReason:
+    issues = inspect(path)
+    return issues[0].reason if issues else otherwise
