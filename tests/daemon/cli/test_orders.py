@@ -119,6 +119,8 @@ def test_an_alert_that_was_normal_ends_and_does_not_come_again(tmp_path: Path, b
     series = json.loads(verb("explain", "slow-inference", "--json", *place.options).stdout)["series"]
     assert [one["stage"] for one in series] == ["alarmed"]
     with running(place.config, place.state) if beside == "daemon" else contextlib.nullcontext():
+        if beside == "daemon":
+            assert "ok   rule slow-inference: 1 series alarmed\n" in verb("doctor", *place.options).stdout
         said = verb("expected", alert["id"][:7], *place.options)
         assert said.stdout.startswith(f"alert {alert['id']} has ended: rule slow-inference takes it for usual"), (
             said.stderr
