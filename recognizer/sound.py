@@ -49,7 +49,9 @@ def readings(word: str) -> tuple[str, ...]:
     style = library.Style.NORMAL
     usual = "".join(library.lazy_pinyin(word, style=style, errors="ignore"))
     # the usual reading knows words (银行), the product of the characters' own readings knows the rest
-    every: list[Sequence[str]] = [library.pinyin(one, style=style, heteronym=True, errors="ignore")[0] for one in word]
+    every: list[Sequence[str]] = [
+        one for character in word for one in library.pinyin(character, style=style, heteronym=True, errors="ignore")
+    ]
     others = ("".join(one) for one in itertools.islice(itertools.product(*every), 4 * MAX_READINGS))
     return tuple(itertools.islice((one for one in dict.fromkeys((usual, *others)) if one), MAX_READINGS))
 
