@@ -175,10 +175,13 @@ def _fields_of(measure: AnyMeasure) -> Iterable[str]:
 
 
 def place_of(name: str, raw: Mapping[str, Any], path: Path) -> Path:
-    """Where the rule says ``name``: as a value or as an item of a list."""
+    """Where the rule says ``name``: as a value, as an item of a list, or inside of such an item."""
     for key, value in raw.items():
         if value == name:
             return (*path, key)
-        if isinstance(value, list) and name in value:
-            return (*path, key, value.index(name))
+        for number, item in enumerate(value if isinstance(value, list) else ()):
+            here = (*path, key, number)
+            inner = place_of(name, item, here) if isinstance(item, dict) else here
+            if item == name or inner != here:
+                return inner
     return path

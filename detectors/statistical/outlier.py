@@ -82,7 +82,6 @@ class Outlier(Learning):
     )
     measures: tuple[Quantity, ...] = Field(
         default=_USUAL_QUANTITIES,
-        min_length=1,
         max_length=MOST_MEASURES,
         description="what is looked at together: a list of 'measure' with 'field' and 'percent' as in threshold",
     )
@@ -96,6 +95,8 @@ class Outlier(Learning):
     def _can_grow(self) -> Self:
         if importlib.util.find_spec("sklearn") is None:
             raise ValueError("the kind outlier needs scikit-learn, which is not installed: pip install 'wumu[outlier]'")
+        if not self.measures:
+            raise ValueError("'measures' is empty: name at least one, for example {measure: count}")
         most = rows_kept(len(self.measures)) * self.bucket
         if self.min_history > most:
             raise ValueError(

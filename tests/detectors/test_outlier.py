@@ -257,7 +257,7 @@ def test_the_kind_is_loaded_without_scikit_learn() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"measures": ()}, "at least 1"),
+        ({"measures": ()}, "at least one"),
         ({"measures": MEASURES * 3}, "at most 8"),
         ({"measures": [{"measure": "avg"}]}, "of what"),
         ({"measures": [{"measure": "percentile", "field": "duration_ms"}]}, "which percentile"),
