@@ -15,6 +15,7 @@ from typing import Final
 from recognizer.near import Match, best
 from recognizer.paths import PathIssue, clean, inspect
 from recognizer.reasons import InputReason
+from recognizer.sound import is_installed
 
 MAX_COMPONENTS: Final = 64
 MAX_ALTERNATIVES: Final = 5
@@ -153,10 +154,18 @@ class _Search:
             found = "/".join((start, *rest))
             if self._is_file(found) and _differs(found, path):
                 return Meant(os.path.realpath(found), _reason_of(path, InputReason.FILE_MISSING), certain)
+        if self._sound:
+            self._load_sound()
         for start, rest, certain in self._places(cleaned):
             if (walked := self._walk(start, rest, path, certain=certain)) is not None:
                 return walked
         return None
+
+    def _load_sound(self) -> None:
+        """Loading pypinyin is no search: it may take longer than the whole search is given."""
+        started = time.monotonic()
+        is_installed()
+        self._until += time.monotonic() - started
 
     def _places(self, cleaned: str) -> Iterator[tuple[str, tuple[str, ...], bool]]:
         """Where a cleaned path may lie: below which root, the components from there, and whether that is certain."""
