@@ -1,6 +1,5 @@
 """What a rule measures, as one number a bucket: the line of its picture. Pure, for every kind of query."""
 
-import bisect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -107,19 +106,18 @@ def _ratio(values: Values, above: str, below: str) -> float | None:
 
 
 def _median(measure: Histogram, values: Values) -> float | None:
-    """The middle of the bin that holds the median, geometric as the edges usually are."""
+    """Where in its bin the median lies: between the edges by rank, geometrically as the edges usually are."""
     bins = values[measure.name]
-    if not isinstance(bins, Bins) or not bins.counts:
+    if not isinstance(bins, Bins):
         return None
-    sums = [0]
-    for _, count in bins.counts:
-        sums.append(sums[-1] + count)
-    place = bins.counts[bisect.bisect_left(sums, sums[-1] / 2) - 1][0]
-    edges = measure.edges
-    if place == 0 or place == len(edges):
-        return edges[0] if place == 0 else edges[-1]
-    low, high = edges[place - 1], edges[place]
-    return math.sqrt(low * high) if low > 0 else (low + high) / 2
+    left = sum(count for _, count in bins.counts) / 2
+    for place, count in bins.counts:
+        if left <= count:
+            low, high = measure.edges[max(place - 1, 0)], measure.edges[min(place, len(measure.edges) - 1)]
+            part = left / count
+            return float(low * (high / low) ** part if low > 0 else low + (high - low) * part)
+        left -= count
+    return None
 
 
 def _longest(value: Value) -> float | None:
