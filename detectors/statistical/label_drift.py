@@ -191,7 +191,7 @@ class LabelDrift(Learning):
             reference.append(view)
             del reference[:-MOST_REFERENCE]
         # Similar pictures come in runs: a block says as much as so many times fewer independent labels would.
-        spread = max(float(np.median(watch.references[-1])) / max(len(profile.shares) - 2, 1), 1.0)
+        spread = max(float(np.median(watch.references[-1])) / max(len(profile.shares) - 1, 1), 1.0)
         tempered = {name: amount / spread for name, amount in amounts.items()}
         if judging:
             watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread)

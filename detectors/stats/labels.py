@@ -6,7 +6,7 @@ is the label j with chance c_j / t (its count, itself included) as long as nothi
 summed with weights that add up to at most 1; only the label that came has to be looked at.
 
 `Profile` views a block of labels as a whole: by the likelihood ratio of a mix in which a fifth of the labels are drawn
-blindly (garbage, new labels), and by Pearson's χ² over the most frequent labels, all others and the unseen (a shift
+blindly (garbage, new labels), and by Pearson's χ² over the most frequent labels and all others (a shift
 among frequent labels). Both are ranked and bet on as in `detectors.stats.edetector`.
 
 Source of the bets: conformal e-prediction (Vovk 2024, arXiv:2001.05989); mass of the unseen: Good and Turing 1953;
@@ -161,9 +161,8 @@ class Profile:
         total = sum(counts.values()) + others
         once = sum(1 for count in counts.values() if count <= 1)
         twice = sum(1 for count in counts.values() if 1 < count <= 2)
-        unseen = (once + 1) / (total + 1)
-        self.unseen = max(unseen, others / total)
-        unseen = max(unseen, _LEAST_UNSEEN)
+        self.unseen = max((once + 1) / (total + 1), others / total)
+        unseen = max(self.unseen, _LEAST_UNSEEN)
         kinds_unseen = max(once * once / (2 * (twice + 1)), 1.0)
         blind = _BLIND / (len(counts) + kinds_unseen)
         self.blindness = {
@@ -178,8 +177,7 @@ class Profile:
         top = sorted(counts, key=lambda label: (-counts[label], label))[:_TOP]
         self.cell = {label: number for number, label in enumerate(top)}
         shares = [counts[label] / total for label in top]
-        rest = max(1 - math.fsum(shares), _LEAST_UNSEEN)
-        self.shares = [share * (1 - unseen) for share in shares] + [rest * (1 - unseen), unseen]
+        self.shares = [*shares, max(1 - math.fsum(shares), unseen)]
 
     @staticmethod
     def _usual(values: Mapping[str, float], counts: Mapping[str, float]) -> float:
@@ -189,14 +187,14 @@ class Profile:
         """Mean blindness, mean surprisal and χ² of a block; of ``others`` no more is known than that they are rare."""
         blindness = surprisal = listed = 0.0
         cells = [0.0] * len(self.shares)
-        rest, unseen = len(cells) - 2, len(cells) - 1
+        rest = len(cells) - 1
         for label, amount in counts:
             listed += amount
             one = self.blindness.get(label)
             if one is None:
                 blindness += amount * self.unseen_blindness
                 surprisal += amount * self.unseen_surprisal
-                cells[unseen] += amount
+                cells[rest] += amount
             else:
                 blindness += amount * one
                 surprisal += amount * self.surprisal[label]
@@ -215,15 +213,14 @@ class Profile:
 
     def effect(self, counts: Iterable[tuple[str, float]], others: float) -> float:
         """Cohen's w², without what chance alone gives: how far the mix of a block is from the usual one."""
-        seen = [0.0] * (len(self.shares) - 1)
+        seen = [0.0] * len(self.shares)
         rest = len(seen) - 1
         for label, amount in counts:
             seen[self.cell.get(label, rest)] += amount
         seen[rest] += others
         total = math.fsum(seen)
-        shares = [*self.shares[:rest], self.shares[rest] + self.shares[-1]]
         squares = sum(
-            (one / total - share) ** 2 / max(share, _LEAST_CELL) for one, share in zip(seen, shares, strict=True)
+            (one / total - share) ** 2 / max(share, _LEAST_CELL) for one, share in zip(seen, self.shares, strict=True)
         )
         return squares - rest / total
 
