@@ -1,7 +1,8 @@
 """The running daemon's door: a Unix socket in the state folder, one JSON line in, one JSON line out.
 
-A DuckDB file admits one process, so `wumu query`, `trace` and `explain` ask the daemon that holds it. Only the user
-who runs the daemon (and root) can open the socket.
+A DuckDB file admits one process, so `wumu query`, `trace`, `explain` and `backtest` ask the daemon that holds it;
+`mark`, `expected` and `alerts --retry` tell it something. Only the user who runs the daemon (and root) can open the
+socket.
 """
 
 import json

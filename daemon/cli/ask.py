@@ -1,4 +1,4 @@
-"""How a verb gets its answer: from the running daemon, or from the files when none runs."""
+"""How a verb gets its answer, or has its order done: by the running daemon, or on the files when none runs."""
 
 import time
 from collections.abc import Mapping

@@ -64,7 +64,7 @@ def command(
 
     Exit code 1 when a rule could not be replayed to the end.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, warn=False)
     asked = history.chosen(config, rules)
     with history.events(config, state_dir) as source, history.progress(len(asked)) as tell:
         if picture is not None:
