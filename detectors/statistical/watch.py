@@ -22,7 +22,7 @@ _CALM = 3
 """An alarm ends after this many buckets inside of the band."""
 
 _AFTERMATH = 36
-"""The shapes that hold the incident look odd for this long after it; that is no news."""
+"""The shapes that hold the incident look odd for this long after it: only what is far out begins an alarm then."""
 
 _BAND = 3.76
 """Mean absolute errors that are three standard deviations of a normal law."""
@@ -32,6 +32,7 @@ _NARROWING = -0.25
 
 _WIDTHS = (1, 3, 12)
 _AFTERMATH_WIDTHS = (1, 3)
+_AFTERMATH_OUTSIDE = 2.0
 _LATELY, _STILL = 3, 0.5
 """Many buckets together speak for now only while the newest three are still half as far out."""
 
@@ -125,7 +126,7 @@ class Watch:
         else:
             self.tail.learn(raw)
         if self.alarm is None or not self.alarm.going_on:
-            self.scorer.learn(start_ms / 1_000.0, value)
+            self.scorer.learn(start_ms / 1_000.0, value, strangeness=alarm is None)
         return None
 
     def forget(self) -> None:
@@ -141,7 +142,10 @@ class Watch:
             return view if view is not None and view.up == alarm.up else None
         if interval < self._terms.promised or self.missing:
             return None
-        return self._widest(start_ms, _WIDTHS if alarm is None else _AFTERMATH_WIDTHS)
+        if alarm is None:
+            return self._widest(start_ms, _WIDTHS)
+        view = self._widest(start_ms, _AFTERMATH_WIDTHS)
+        return view if view is not None and view.outside > _AFTERMATH_OUTSIDE else None
 
     @property
     def missing(self) -> int:

@@ -104,8 +104,8 @@ class Scorer:
             self._ranks[place], self._beyond[place] = self._past[place].of(self._distances[place])
         return Scores(math.fsum(self._beyond) / _MEASURES, math.fsum(self._ranks[:_ALARMING]) / _ALARMING)
 
-    def learn(self, time_s: float, value: float) -> None:
-        """Take the value that was observed last into what is usual."""
+    def learn(self, time_s: float, value: float, *, strangeness: bool = True) -> None:
+        """Take the value that was observed last into what is usual, and how strange it was into what that is like."""
         offset = min(max(value, -LARGEST), LARGEST) - self._origin
         for blocks in self._blocks:
             if self._seen % blocks.step == 0:
@@ -117,7 +117,7 @@ class Scorer:
         change = offset - self._mean
         self._mean += _RATE * change
         self._variance = (1.0 - _RATE) * (self._variance + _RATE * change * change)
-        if self._seen > self._start:
+        if strangeness and self._seen > self._start:
             for place in self._due:
                 self._past[place].add(self._distances[place])
 

@@ -39,6 +39,9 @@ _GENERATION = 20_000
 _CAUTION = 1.25
 """The law is fitted to what was not taken for an incident; chance is thought to be this much more frequent."""
 
+_COUNTED = 3
+"""So many peaks are evidence of their own; one or two may have been incidents."""
+
 _MODEST = 10.0
 """Nine of ten false alarms are by scores that chance reaches at least once in so many promised intervals."""
 
@@ -133,7 +136,7 @@ class Tail(msgspec.Struct, array_like=True, gc=False):
     def _share(scores: Floats, blocks: int, peaks: list[float]) -> Floats:
         """The share of blocks whose peak reaches each of ``scores`` (above the lowest kept peak).
 
-        By the law, with caution; where some peaks did reach the score, at least the share of those.
+        By the law, with caution; where several peaks did reach the score, at least the share of those.
         """
         excess = np.array(peaks[1:]) - peaks[0]
         count = len(excess)
@@ -146,7 +149,7 @@ class Tail(msgspec.Struct, array_like=True, gc=False):
         survival = np.exp(_log_survival(scores - peaks[0], scale))
         beyond: Floats = np.tensordot(weight / weight.sum(), survival, 2)
         reached = count - np.searchsorted(excess, scores - peaks[0])
-        seen = np.where(reached > 0, (reached + 1) / (blocks + 1), 0.0)
+        seen = np.where(reached >= _COUNTED, reached / (blocks + 1), 0.0)
         return np.clip(_CAUTION * beyond * (count + 1) / (blocks + 1), seen, 1.0)
 
 
