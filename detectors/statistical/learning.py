@@ -106,5 +106,5 @@ class Learning(DetectorModel):
         return hashlib.blake2s(repr(query).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     def _fits(self, state: LearnedState, name: str, frame: Frame) -> bool:
-        age_ms = frame.interval.end_ms - state.judged_ms
-        return state.query == name and 0 <= age_ms < self.history_ms
+        silent_ms = frame.fresh_from_ms - state.judged_ms
+        return state.query == name and state.judged_ms <= frame.interval.end_ms and silent_ms < self.history_ms

@@ -168,17 +168,6 @@ def test_a_day_of_23_or_25_hours_is_no_slowdown(hours: int) -> None:
     assert told(Latency(), minutes, step=DAY) == []
 
 
-@pytest.mark.slow
-def test_a_nightly_job_that_slows_everything_is_learned() -> None:
-    """Two hours a night, twice as slow, from the third night on: told at first, usual after a few nights."""
-    random = np.random.default_rng(7)
-    levels = [4 + 0.7 * (one >= 2 * DAY and 120 <= one % DAY < 240) for one in range(8 * DAY)]
-    minutes = [random.lognormal(level, 0.3, 60) if n % 5 == 0 else NONE for n, level in enumerate(levels)]
-    nights = {int(minute(finding) // DAY) for finding in told(Latency(), minutes, step=DAY)}
-    assert 2 in nights
-    assert max(nights) <= 6
-
-
 def alarmed(detector: Latency) -> Mapping[Key, Memory]:
     """Ten minutes into a slowdown."""
     found, memory = tell(detector, {}, [*usual(300), *usual(10, seed=2, factor=3)])
