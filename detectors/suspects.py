@@ -15,14 +15,19 @@ from detectors.finding import Finding
 from detectors.frame import Frame, Interval
 from detectors.keys import key_condition, value_condition
 from detectors.query import Measure, Query
-from detectors.stats.association import excess_probability, holm, lift
+from detectors.stats.association import excess_probability, holm, least_probability, lift, testable
 
 TOP_VALUES = 20
 MOST_SUSPECTS = 3
 LEAST_SHARE = 0.2
 """A value that fewer of the bad events have explains too little."""
 LEAST_LIFT = 1.5
-SIGNIFICANT = 0.01
+LEAST_EXCESS = 0.2
+"""A value that half of all events have can't be twice as common among the bad ones: so much more of these will do."""
+SIGNIFICANT = 0.05
+_ANSWERS = frozenset({"top1_label", "top3_labels", "reason"})
+"""What the service made of the pictures is rather an effect of a cause than the cause: of two about equal, it is told
+second."""
 _SAME_EVENTS = 0.05
 _PAIRED_FIELDS = 4
 _PAIRED_VALUES = 2
@@ -159,10 +164,10 @@ def rank(
     """At most three values that the bad events have far more often than the baseline, the clearest first.
 
     ``tallies`` holds the counts by field and value, ``paired`` those of two values together. A suspect holds for a
-    fifth of the bad events, is half as common again as in the baseline, and is significant after Holm's correction for
-    all values compared. Of values that evidently hold for the same events only the first is told. A pair takes the
-    place of its values where it keeps four fifths of the bad events of either, and is at most half as common in the
-    baseline as either, beyond chance.
+    fifth of the bad events, is half as common again as in the baseline (or holds for a fifth of the bad events more
+    than is usual), and is significant after Holm's correction for all values that could have been (`testable`). Of values
+    that evidently hold for the same events only the first is told. A pair takes the place of its values where it keeps
+    four fifths of the bad events of either, and is at most half as common in the baseline as either, beyond chance.
     """
     if total.bad < 1 or total.base < 1:
         return ()
@@ -175,6 +180,8 @@ def rank(
     closer = {pair: count for pair, count in paired.items() if _says_more(pair, count, singles, len(paired))}
     candidates: list[tuple[Part, Part | None, Tally]] = [(part, None, one) for part, one in singles.items()]
     candidates += [(first, second, one) for (first, second), one in closer.items()]
+    least = [least_probability(one.bad + one.base, total.bad, total.base) for _, _, one in candidates]
+    candidates = [one for one, can in zip(candidates, testable(least, SIGNIFICANT), strict=True) if can]
     chances = holm([excess_probability(one.bad, total.bad, one.base, total.base) for _, _, one in candidates])
     suspects = [
         Suspect(
@@ -193,7 +200,7 @@ def rank(
     clear = [
         one
         for one in suspects
-        if one.significance <= SIGNIFICANT and one.lift >= LEAST_LIFT and one.bad >= LEAST_SHARE * total.bad
+        if one.significance <= SIGNIFICANT and one.bad >= LEAST_SHARE * total.bad and _matters(one)
     ]
     told = {part for one in clear if one.also is not None for part in _parts(one)}
     return _distinct(sorted((one for one in clear if one.also or _parts(one)[0] not in told), key=_clearness))
@@ -211,6 +218,11 @@ def _says_more(pair: Pair, both: Tally, singles: Mapping[Part, Tally], compared:
     return True
 
 
+def _matters(suspect: Suspect) -> bool:
+    usual = suspect.base / suspect.base_total
+    return suspect.lift >= LEAST_LIFT or suspect.bad / suspect.bad_total - usual >= LEAST_EXCESS
+
+
 def _parts(suspect: Suspect) -> tuple[Part, ...]:
     first = (suspect.field, suspect.value)
     return (first,) if suspect.also is None else (first, suspect.also)
@@ -218,7 +230,8 @@ def _parts(suspect: Suspect) -> tuple[Part, ...]:
 
 def _clearness(suspect: Suspect) -> tuple[float, float, int, tuple[Part, ...]]:
     difference = suspect.bad / suspect.bad_total - suspect.base / suspect.base_total
-    return -difference, suspect.significance, -suspect.bad, _parts(suspect)
+    answers = _SAME_EVENTS if suspect.field in _ANSWERS else 0.0
+    return answers - difference, suspect.significance, -suspect.bad, _parts(suspect)
 
 
 def _distinct(suspects: Sequence[Suspect]) -> tuple[Suspect, ...]:

@@ -18,6 +18,7 @@ SUSPECT_FIELDS = (
     "channels",
     "shape",
     "dtype",
+    "channel_conversion",
     "device",
 )
 """The fields whose values are compared between bad events and the rest, unless a rule names its own."""

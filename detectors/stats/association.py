@@ -39,6 +39,23 @@ def excess_probability(bad: int, bad_total: int, base: int, base_total: int) -> 
     return min(total, 1.0)
 
 
+def least_probability(marked: int, bad_total: int, base_total: int) -> float:
+    """The smallest `excess_probability` that a value with so many occurrences could have: all of them bad, or all bad
+    ones."""
+    bad = min(marked, bad_total)
+    return excess_probability(bad, bad_total, marked - bad, base_total)
+
+
+def testable(least: Sequence[float], level: float) -> list[bool]:
+    """Which comparisons can be significant at all, given the least probability each could have (Tarone 1990).
+
+    Only these need to be corrected for: the others could not have been a false discovery.
+    """
+    ordered = sorted(least)
+    compared = next((k for k in range(1, len(ordered) + 1) if sum(p <= level / k for p in ordered) <= k), 1)
+    return [probability <= level / compared for probability in least]
+
+
 def holm(probabilities: Sequence[float]) -> list[float]:
     """The probabilities corrected for their number (Holm 1979): their order stays, none is below its original."""
     order = sorted(range(len(probabilities)), key=probabilities.__getitem__)

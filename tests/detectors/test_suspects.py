@@ -104,11 +104,29 @@ def test_what_is_no_suspect(why: str, total: Tally, counts: Tally) -> None:
 
 
 def test_significance_is_corrected_for_how_many_values_were_compared() -> None:
-    """One value of one is convincing; the same among five hundred others is not."""
+    """One value of one is convincing; the same among five hundred others that might have been it is not."""
     lucky, total = Tally(9, 4), Tally(20, 40)
-    others: dict[str | None, Tally] = {f"d{number}": Tally(0, 0) for number in range(500)}
+    others: dict[str | None, Tally] = {f"d{number}": Tally(4, 9) for number in range(500)}
     assert len(rank(total, {"file_dir": {"d": lucky}})) == 1
     assert rank(total, {"file_dir": {**others, "d": lucky}}) == ()
+
+
+def test_values_too_rare_to_be_suspects_cost_nothing() -> None:
+    """A long tail of labels that came once each does not hide the folder."""
+    tail: dict[str | None, Tally] = {f"label {number}": Tally(number % 2, 1 - number % 2) for number in range(500)}
+    (only,) = rank(Tally(20, 40), {"top1_label": tail, "file_dir": {"d": Tally(9, 4)}})
+    assert only.value == "d"
+
+
+def test_a_value_that_half_of_all_events_have_can_be_the_cause() -> None:
+    """Its lift is at most two."""
+    (only,) = rank(Tally(100, 1_000), {"model_name": {"m": Tally(72, 500)}})
+    assert only.lift < 1.5
+
+
+def test_of_an_answer_and_a_source_about_equal_the_source_comes_first() -> None:
+    counts: Counts = {"top1_label": {"zero": Tally(24, 22)}, "file_dir": {"/partner": Tally(26, 27)}}
+    assert rank(Tally(31, 61), counts)[0].field == "file_dir"
 
 
 def test_three_at_most_the_clearest_first_and_missing_values_never() -> None:
