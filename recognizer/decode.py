@@ -4,22 +4,18 @@ The file is opened here, by its bytes, and decoded from memory: `cv2.imread` ret
 on a FIFO and crashes the process on a name that is no UTF-8.
 """
 
-import os
-import stat
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from recognizer import paths
-from recognizer.diagnose import BY_ERRNO, cleaned_fields
 from recognizer.fault import InputFault
 from recognizer.headers import JPEG_END, Header, ImageFormat
 from recognizer.inspect import Limits, Pixels, guard, header_issues, pixel_issues
 from recognizer.reasons import InputReason
+from recognizer.source import ANY_FILE, Access, PathInput, read_file
 
-PathInput = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+__all__ = ["DEFAULT_LIMITS", "PathInput", "Picture", "decode", "read"]
 
 DEFAULT_LIMITS = Limits()
 
@@ -32,6 +28,7 @@ class Picture:
     conversion     how the channels became RGB: bgr_to_rgb, gray_to_rgb, bgra_to_rgb
     issues         image_* reasons: odd, but no obstacle
     path_issues    path_* reasons of a path that opens all the same
+    repaired       the file that was read in place of a faulty path, where the configuration allows that
     """
 
     pixels: Pixels
@@ -41,151 +38,19 @@ class Picture:
     conversion: str
     issues: tuple[InputReason, ...]
     path_issues: tuple[InputReason, ...]
+    repaired: str | None = None
 
 
-def read(path: PathInput, limits: Limits = DEFAULT_LIMITS) -> Picture:
+def read(path: PathInput, limits: Limits = DEFAULT_LIMITS, access: Access = ANY_FILE) -> Picture:
     """The picture at ``path``; every fault comes as an `InputFault` with a closed reason."""
-    name = as_bytes(path)
-    text = os.fsdecode(name)
-    data = _read_file(name, text, limits)
-    path_issues = issue_reasons(text)
+    source = read_file(path, limits.max_file_bytes, access)
     try:
-        return decode(data, text, limits, path_issues)
+        picture = decode(source.data, source.text, limits, source.path_issues)
     except InputFault as fault:
-        fault.path_issues = path_issues
+        fault.path_issues = source.path_issues
+        fault.path_suggested = source.repaired
         raise
-
-
-def as_bytes(path: object) -> bytes:
-    """The path as the operating system takes it; `InputFault` for what can be no path."""
-    if isinstance(path, os.PathLike):
-        path = path.__fspath__()
-    if isinstance(path, str):
-        try:
-            path = os.fsencode(path)
-        except UnicodeEncodeError as error:
-            message = f"the path holds half a character: character {error.start + 1} of {len(path)}"
-            raise InputFault(InputReason.PATH_UNDECODABLE, message) from error
-    if not isinstance(path, bytes):
-        raise InputFault(InputReason.PATH_WRONG_TYPE, f"a path is text, not {type(path).__name__}")
-    if not path:
-        raise InputFault(InputReason.PATH_EMPTY, "the path is empty")
-    if b"\0" in path:
-        place = len(os.fsdecode(path[: path.index(0)])) + 1
-        raise InputFault(InputReason.PATH_NUL, f"the path holds NUL: character {place} of {len(os.fsdecode(path))}")
-    return path
-
-
-def issue_reasons(text: str) -> tuple[InputReason, ...]:
-    """The reasons of the path's issues, worst first, each once."""
-    return tuple(dict.fromkeys(issue.reason for issue in paths.inspect(text)))
-
-
-# ---------------------------------------------------------------- the file
-
-
-def _read_file(name: bytes, text: str, limits: Limits) -> bytes:
-    try:
-        # O_NONBLOCK: opening a FIFO nobody writes to would wait for ever.
-        handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        try:
-            size = _regular_size(handle, limits)
-            return _read_all(handle, size, limits)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise _file_fault(error, name, text) from error
-
-
-def _regular_size(handle: int, limits: Limits) -> int:
-    status = os.fstat(handle)
-    if stat.S_ISDIR(status.st_mode):
-        raise InputFault(InputReason.FILE_IS_DIRECTORY, "the path is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise InputFault(InputReason.FILE_NOT_REGULAR, "the path is a pipe, socket or device, not a file")
-    if status.st_size == 0:
-        raise InputFault(InputReason.FILE_EMPTY, "the file is empty")
-    if status.st_size > limits.max_file_bytes:
-        raise _too_large(status.st_size, limits)
-    return status.st_size
-
-
-def _read_all(handle: int, size: int, limits: Limits) -> bytes:
-    data = os.read(handle, size + 1)
-    if len(data) == size:
-        return data
-    parts = [data]
-    total = len(data)
-    while part := os.read(handle, size + 1):  # the file changes while it is read, or the system reads in pieces
-        parts.append(part)
-        total += len(part)
-        if total > limits.max_file_bytes:
-            raise _too_large(total, limits)
-    return b"".join(parts)
-
-
-def _too_large(size: int, limits: Limits) -> InputFault:
-    message = f"{size} bytes are more than the limit of {limits.max_file_bytes}"
-    return InputFault(InputReason.FILE_TOO_LARGE, message)
-
-
-def _file_fault(error: OSError, name: bytes, text: str) -> InputFault:
-    issues = paths.inspect(text)
-    reasons = issue_reasons(text)
-    reason = BY_ERRNO.get(error.errno or 0, InputReason.FILE_IO_ERROR)
-    message = error.strerror or str(error)
-    if reason is InputReason.FILE_MISSING and _is_link(name):
-        reason, message = InputReason.FILE_SYMLINK_BROKEN, f"the link points to {_link_target(name)}, which is gone"
-    elif reason in {InputReason.FILE_MISSING, InputReason.FILE_PARENT_NOT_DIRECTORY} and issues:
-        return _path_fault(text, issues)
-    elif reason is InputReason.FILE_MISSING:
-        message = _what_is_missing(text)
-    elif reason is InputReason.FILE_PERMISSION_DENIED:
-        message = f"user {os.geteuid()} may not read it"
-    elif reason is InputReason.PATH_TOO_LONG and InputReason.PATH_COMPONENT_TOO_LONG in reasons:
-        reason = InputReason.PATH_COMPONENT_TOO_LONG
-    return InputFault(reason, message, path_issues=reasons)
-
-
-def _path_fault(text: str, issues: tuple[paths.PathIssue, ...]) -> InputFault:
-    """Nothing stands at a path that has faults: the fault is the likely cause, so it is the reason."""
-    worst = issues[0]
-    message = "no such file"
-    if worst.code_point:
-        message += f"; the path holds {worst.code_point}: character {worst.position + 1} of {len(text)}"
-    candidate = cleaned_fields(text)
-    cleaned, exists = candidate.get("path_cleaned"), candidate.get("path_cleaned_exists")
-    if cleaned is not None:
-        message += f"; {'a' if exists else 'no'} file stands at the cleaned path {paths.visible(cleaned)}"
-    return InputFault(
-        worst.reason,
-        message,
-        path_issues=issue_reasons(text),
-        path_cleaned=cleaned,
-        path_cleaned_exists=exists,
-    )
-
-
-def _is_link(name: bytes) -> bool:
-    return os.path.islink(name)  # noqa: PTH114  # bytes
-
-
-def _link_target(name: bytes) -> str:
-    try:
-        return paths.visible(os.fsdecode(os.readlink(name)))  # noqa: PTH115  # bytes
-    except OSError as error:
-        return f"something unreadable ({error.strerror})"
-
-
-def _what_is_missing(text: str) -> str:
-    """Names the first folder that is missing: that is the one to look at."""
-    missing = Path(text)
-    for parent in missing.parents:
-        if os.path.lexists(parent):
-            break
-        missing = parent
-    what = "no such file" if missing == Path(text) else "no such folder"
-    return f"{what}: {paths.visible(str(missing))}"
+    return picture if source.repaired is None else replace(picture, repaired=source.repaired)
 
 
 # ---------------------------------------------------------------- the pixels

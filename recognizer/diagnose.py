@@ -10,8 +10,9 @@ import stat
 from typing import Any, Final
 
 from recognizer.encode import as_text
-from recognizer.paths import clean, issue_names
-from recognizer.reasons import InputReason
+from recognizer.missing import explain
+from recognizer.paths import inspect
+from recognizer.reasons import DISK_REASONS, InputReason
 
 BY_ERRNO: Final = {
     errno.ENOENT: InputReason.FILE_MISSING,
@@ -70,28 +71,30 @@ def diagnose(error: object, path: object, stated: object = None) -> dict[str, An
     ``stated`` is the caller's own reason and wins; then comes what the exception knows (a ``reason`` of ours, errno,
     its class), then a look at the disk. Where nothing stands at a path with faults, the worst fault is the reason.
     """
-    issues = [] if path is NO_PATH else issue_names(path)
+    issues = () if path is NO_PATH else inspect(path)
     reason = known_reason(stated)
+    known = reason is not None
     if reason is None:
         reason = _of_error(error)
         if reason is None or reason in _ABSENT:
             reason = _of_file(path) or reason
-        if issues and (reason is None or reason in _ABSENT):
-            reason = InputReason(issues[0])
-    fields: dict[str, Any] = {"reason": (reason or InputReason.UNSPECIFIED).value}
-    if stated is not None and known_reason(stated) is None:
+    fields: dict[str, Any] = {}
+    names = [issue.reason for issue in issues]
+    open_question = not known and (reason is None or reason in _ABSENT)
+    if isinstance(path, str) and (issues or reason in _ABSENT):
+        missing = explain(path, reason or InputReason.UNSPECIFIED, search=open_question)
+        fields = missing.fields()
+        if open_question:
+            reason = missing.reason
+        if missing.reason in DISK_REASONS:
+            names = [missing.reason, *names]
+    elif issues and open_question:
+        reason = names[0]
+    if stated is not None and not known:
         fields["reason_given"] = stated
-    if issues:
-        fields["path_issues"] = issues
-        fields |= cleaned_fields(path)
-    return fields
-
-
-def cleaned_fields(path: object) -> dict[str, Any]:
-    """``path_cleaned`` and ``path_cleaned_exists``, where cleaning changes the path."""
-    if not isinstance(path, str) or (cleaned := clean(path)) == path or not cleaned:
-        return {}
-    return {"path_cleaned": cleaned, "path_cleaned_exists": os.path.isfile(cleaned)}  # noqa: PTH113  # never raises
+    if names:
+        fields["path_issues"] = list(dict.fromkeys(one.value for one in names))
+    return {"reason": (reason or InputReason.UNSPECIFIED).value, **fields}
 
 
 def _of_error(error: object) -> InputReason | None:

@@ -32,7 +32,7 @@ class Effort:
     sound: bool = True
 
 
-SMALL_EFFORT: Final = Effort(entries=2_000, duration_ms=20.0, sound=False)
+SMALL_EFFORT: Final = Effort(entries=500, duration_ms=20.0, sound=False)
 """For a service that has just failed to open a picture: it must not make it wait."""
 
 

@@ -74,14 +74,33 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     scale_ratio: Annotated[float | None, _about("output side divided by input side")] = None
     mean: Annotated[float | None, _about("mean of the preprocessed tensor")] = None
     variance: Annotated[float | None, _about("variance of the preprocessed tensor")] = None
+    channel_means: Annotated[list[float] | None, _about("mean of each channel of the tensor")] = None
+    channel_deviations: Annotated[list[float] | None, _about("standard deviation of each channel")] = None
+    tensor_min: Annotated[float | None, _about("smallest value of the tensor")] = None
+    tensor_max: Annotated[float | None, _about("largest value of the tensor")] = None
+    nan_count: Annotated[_Int | None, _about("values of the tensor that are NaN or infinite")] = None
+    kept_share: Annotated[float | None, _about("share of the picture's area that the crop kept, 0 to 1")] = None
+    tensor_issues: Annotated[list[_Text] | None, _about("what is odd about the tensor: InputReason values")] = None
 
     top1_label: Annotated[_Text | None, _about("the best label")] = None
     top1_score: Annotated[float | None, _about("its score, a probability from 0 to 1")] = None
     top3_labels: Annotated[list[_Text] | None, _about("the three best labels, best first")] = None
     top3_scores: Annotated[list[float] | None, _about("their scores")] = None
+    top1_logit: Annotated[float | None, _about("the best label's output before softmax or sigmoid")] = None
+    margin: Annotated[float | None, _about("the best score minus the second best")] = None
+    entropy: Annotated[float | None, _about("how undecided between the classes the answer is, nats")] = None
     logits_dim: Annotated[_Int | None, _about("number of classes the model answers with")] = None
     device: Annotated[_Text | None, _about("for example cpu, cuda:0")] = None
     batch_size: Annotated[_Int | None, _about("pictures in the batch")] = None
+
+    model_format: Annotated[_Text | None, _about("format of the model file, found by its content")] = None
+    model_fault: Annotated[_Text | None, _about("why the model was refused: one of ModelFault")] = None
+    weights_sha256: Annotated[_Text | None, _about("SHA-256 of the weights file")] = None
+    labels_sha256: Annotated[_Text | None, _about("SHA-256 of the labels file")] = None
+    keys_expected: Annotated[_Int | None, _about("tensors that the network has")] = None
+    keys_loaded: Annotated[_Int | None, _about("tensors that the weights file gave it")] = None
+    duplicate_labels: Annotated[_Int | None, _about("labels that stand for more than one output")] = None
+    signal: Annotated[_Text | None, _about("the figure of the inputs that moved")] = None
 
     http_status: Annotated[_Int | None, _about("status code of the answer")] = None
     response_size: Annotated[_Int | None, _about("size of the answer, bytes")] = None

@@ -14,6 +14,7 @@ class InputFault(Exception):
     path_issues           what is wrong with the path, seen without touching the disk
     path_cleaned          the path without those faults, when it differs
     path_cleaned_exists   whether a file stands there
+    path_suggested        the existing file that was probably meant
     """
 
     reason: InputReason
@@ -21,6 +22,7 @@ class InputFault(Exception):
     path_issues: tuple[InputReason, ...] = field(default=(), kw_only=True)
     path_cleaned: str | None = field(default=None, kw_only=True)
     path_cleaned_exists: bool | None = field(default=None, kw_only=True)
+    path_suggested: str | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:
         return self.message

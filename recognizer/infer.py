@@ -7,21 +7,32 @@ import torch
 from torch import Tensor
 
 from recognizer.fault import InputFault
+from recognizer.manifest import ScoreKind
 from recognizer.model import Model
 from recognizer.reasons import InputReason
+from recognizer.scores import entropy
 
 TOP = 3
+_HIGHEST_PROBABILITY = 1.001
+"""Half precision rounds a sure answer up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The best labels of one picture, best first, with scores from 0 to 1.
 
+    logit      the best label's output, before softmax or sigmoid
+    margin     the best score minus the second best
+    entropy    how undecided between the classes it is, nats
+
     ``duration_ms`` is how long the whole batch of ``batch_size`` pictures took: so long the picture was waited for.
     """
 
     labels: tuple[str, ...]
     scores: tuple[float, ...]
+    logit: float
+    margin: float
+    entropy: float
     logits_dim: int
     batch_size: int
     duration_ms: float
@@ -63,17 +74,29 @@ class Inference:
         return self._ask(tensors[:middle]) + self._ask(tensors[middle:])
 
     def _judge(self, logits: Tensor, started: float) -> list[Answer | InputFault]:
-        best = self._model.scores(logits).topk(min(TOP, logits.shape[1]), dim=1)
-        scores, indices = best.values.tolist(), best.indices.tolist()
-        finite = logits.isfinite().all(1).tolist()
+        outputs, kind = logits.float(), self._model.manifest.score
+        best = self._model.scores(outputs).topk(min(TOP, outputs.shape[1]), dim=1)
+        places, values = best.indices.tolist(), best.values.tolist()
+        sureness = torch.stack([outputs.gather(1, best.indices[:, :1])[:, 0], entropy(outputs, kind)], 1).tolist()
+        finite = outputs.isfinite().all(1).tolist()
         duration_ms = (time.perf_counter() - started) * 1_000
-        labels = self._model.labels
-        return [
-            Answer(tuple(labels[one] for one in row), tuple(values), len(labels), len(logits), duration_ms)
-            if good
-            else InputFault(InputReason.TENSOR_NOT_FINITE, "the network answered with NaN or infinity")
-            for row, values, good in zip(indices, scores, finite, strict=True)
-        ]
+        answers: list[Answer | InputFault] = []
+        for row, scores, (logit, nats), good in zip(places, values, sureness, finite, strict=True):
+            if not good:
+                answers.append(InputFault(InputReason.TENSOR_NOT_FINITE, "the network answered with NaN or infinity"))
+            elif kind is ScoreKind.PROBABILITY and not 0 <= scores[0] <= _HIGHEST_PROBABILITY:
+                message = f"the best score is {scores[0]:.3f}, and a probability lies between 0 and 1"
+                answers.append(InputFault(InputReason.MODEL_SCORE_IS_LOGIT, message))
+            else:
+                labels = tuple(self._model.labels[one] for one in row)
+                margin = scores[0] - scores[1] if len(scores) > 1 else scores[0]
+                count = len(self._model.labels), len(outputs)
+                answers.append(Answer(labels, tuple(scores), logit, margin, nats, *count, duration_ms))
+        return answers
+
+
+_DEVICE_LOST = ("cuda error", "device-side assert", "fallen off the bus", "no cuda-capable device")
+"""After these a process can't use its GPU any more."""
 
 
 def _misshapen(logits: object, pictures: int, classes: int) -> InputFault | None:
@@ -88,5 +111,7 @@ def _as_fault(error: Exception) -> InputFault:
     lines = str(error).splitlines() or [""]
     # The CPU's allocator has no exception class of its own.
     full = isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
-    reason = InputReason.MODEL_OUT_OF_MEMORY if full else InputReason.MODEL_FAILED
+    lost = any(word in str(error).lower() for word in _DEVICE_LOST)
+    failed = InputReason.MODEL_DEVICE_LOST if lost else InputReason.MODEL_FAILED
+    reason = InputReason.MODEL_OUT_OF_MEMORY if full else failed
     return InputFault(reason, f"{type(error).__name__}: {lines[0]}")

@@ -1,7 +1,7 @@
 """model.json: what a model folder says about itself, as typed data; and the one exception of loading a model.
 
-A folder holds ``model.json``, the weights (safetensors) and the labels (one a line). docs/reference/model-format.md
-describes every field.
+A folder holds ``model.json``, the weights (any format of `recognizer.formats`) and the labels (one a line).
+docs/reference/model-format.md describes every field.
 """
 
 import enum
@@ -18,24 +18,47 @@ MAX_LABELS_BYTES = 64 * 1024 * 1024
 
 
 class ModelFault(enum.StrEnum):
-    """Why a model can't be used."""
+    """Why a model can't be used. `recognizer.model_events` maps each to the reason that its event carries."""
 
     NOT_FOUND = "not_found"
     NOT_A_FOLDER = "not_a_folder"
-    PICKLE_REFUSED = "pickle_refused"
+    EXTRA_MISSING = "extra_missing"
+    DEVICE_UNAVAILABLE = "device_unavailable"
+    # the folder
     MANIFEST_MISSING = "manifest_missing"
     MANIFEST_INVALID = "manifest_invalid"
     FILE_MISSING = "file_missing"
     FILE_UNREADABLE = "file_unreadable"
     SHA256_DIFFERS = "sha256_differs"
+    ARCHITECTURE_MISSING = "architecture_missing"
     ARCHITECTURE_UNKNOWN = "architecture_unknown"
     ARCHITECTURE_PARAMETERS = "architecture_parameters"
     LABELS_INVALID = "labels_invalid"
-    LABELS_COUNT = "labels_count"
+    # what the file is
+    FORMAT_UNKNOWN = "format_unknown"
+    PICKLE_REFUSED = "pickle_refused"
+    PICKLED_MODULE = "pickled_module"
+    NATIVE_CODE_REFUSED = "native_code_refused"
+    EXTERNAL_DATA_REFUSED = "external_data_refused"
+    # what the weights are
     WEIGHTS_INVALID = "weights_invalid"
+    WEIGHTS_EMPTY = "weights_empty"
+    WEIGHTS_PARTIAL = "weights_partial"
+    WEIGHTS_UNRELATED = "weights_unrelated"
     WEIGHTS_DIFFER = "weights_differ"
     WEIGHTS_NOT_FINITE = "weights_not_finite"
-    DEVICE_UNAVAILABLE = "device_unavailable"
+    LABELS_COUNT = "labels_count"
+    # how the model behaves
+    SIGNATURE_DIFFERS = "signature_differs"
+    TRAIN_MODE = "train_mode"
+    SCORE_KIND_DIFFERS = "score_kind_differs"
+    CHANNEL_ORDER_DIFFERS = "channel_order_differs"
+    SCALE_DIFFERS = "scale_differs"
+    NORMALIZATION_DIFFERS = "normalization_differs"
+    LAYOUT_DIFFERS = "layout_differs"
+    RESIZE_DIFFERS = "resize_differs"
+    ORIENTATION_DIFFERS = "orientation_differs"
+    LABELS_SHIFTED = "labels_shifted"
     CANARY_FAILED = "canary_failed"
 
 
@@ -68,11 +91,27 @@ class ChannelOrder(enum.StrEnum):
     BGR = "bgr"
 
 
+class Interpolation(enum.StrEnum):
+    """How pixels between pixels are found, in the words of every imaging library."""
+
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    NEAREST = "nearest"
+
+
 class ScoreKind(enum.StrEnum):
-    """How logits become scores from 0 to 1: softmax (one class is right) or sigmoid (each on its own)."""
+    """What the network's outputs are, and so how they become scores.
+
+    softmax       one class is right: scores from 0 to 1 that add up to 1
+    sigmoid       each class on its own: scores from 0 to 1
+    probability   the network ends in a softmax or sigmoid of its own: the outputs are the scores
+    logit         outputs that no training made comparable with a probability: no score is told, top1_logit is
+    """
 
     SOFTMAX = "softmax"
     SIGMOID = "sigmoid"
+    PROBABILITY = "probability"
+    LOGIT = "logit"
 
 
 _Side = Annotated[int, msgspec.Meta(ge=1, le=8192)]
@@ -88,6 +127,8 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     width: _Side
     resize: Resize = Resize.STRETCH
     short_side: _Side | None = None
+    interpolation: Interpolation = Interpolation.BILINEAR
+    antialias: bool = True
     fill: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     channel_order: ChannelOrder = ChannelOrder.RGB
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -99,6 +140,8 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise ValueError("short_side belongs to resize: crop, and only to it")
         if self.short_side is not None and self.short_side < max(self.height, self.width):
             raise ValueError("short_side must not be smaller than height or width")
+        if self.interpolation is Interpolation.NEAREST and self.antialias:
+            raise ValueError("interpolation: nearest has no antialias: say antialias: false")
 
 
 class Architecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -116,21 +159,37 @@ class CheckedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Canary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A picture of the folder with the answer it must give: a wrong preprocessing stops the start, not the service."""
+    """A picture of the folder with the answer it must give: a wrong preprocessing stops the start, not the service.
+
+    ``outputs`` are the indices of the largest outputs and ``logits`` their values, largest first; ``samples`` are
+    values of the network's input at regular places. With them the fault is named, not only found.
+    """
 
     file: _FileName
     label: str
     score: Annotated[float, msgspec.Meta(ge=0, le=1)]
     tolerance: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
+    outputs: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    logits: tuple[float, ...] = ()
+    samples: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.outputs) != len(self.logits):
+            raise ValueError("outputs and logits belong together, one for one")
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The content of model.json."""
+    """The content of model.json.
+
+    ``architecture`` is needed where the file holds weights alone; a graph brings its own. ``parts`` are further files
+    that the weights refer to (external data of ONNX).
+    """
 
     format_version: Annotated[int, msgspec.Meta(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    architecture: Architecture
+    architecture: Architecture | None = None
     weights: CheckedFile
+    parts: tuple[CheckedFile, ...] = ()
     labels: CheckedFile
     preprocessing: Preprocessing
     score: ScoreKind
@@ -155,6 +214,11 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
+def sha256_of(data: bytes) -> str:
+    """SHA-256 in hexadecimal, as model.json and the model_loaded event write it."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def read_part(folder: Path, name: str, limit_bytes: int | None = None) -> bytes:
     """The bytes of one file of the folder."""
     path = folder / name
@@ -174,7 +238,7 @@ def read_part(folder: Path, name: str, limit_bytes: int | None = None) -> bytes:
 def read_checked(folder: Path, part: CheckedFile, limit_bytes: int | None = None) -> bytes:
     """The bytes of a file whose SHA-256 is as the manifest says: what is checked is what is used."""
     data = read_part(folder, part.file, limit_bytes)
-    found = hashlib.sha256(data).hexdigest()
+    found = sha256_of(data)
     if found != part.sha256:
         raise ModelError(
             ModelFault.SHA256_DIFFERS,

@@ -1,46 +1,59 @@
-"""Loading a model folder, strictly: what is not exactly as model.json says is refused with its own code.
+"""Loading a model, strictly: what is not exactly as its description says is refused with its own code.
 
-Weights only. A pickle can run any program when it is loaded, so no pickle is ever opened here.
+Weights only. A pickle can run any program when it is loaded, so a pickle is read for its tensors alone.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from recognizer import network
-from recognizer.decode import read
-from recognizer.fault import InputFault
+from recognizer import canary as canaries
+from recognizer.formats import modelscope
+from recognizer.formats.base import Built, Format, Request, first_line
+from recognizer.formats.registry import identify
+from recognizer.labels import Labels
+from recognizer.labels import parse as parse_labels
 from recognizer.manifest import (
     MANIFEST_NAME,
     MAX_LABELS_BYTES,
-    Canary,
     Manifest,
     ModelError,
     ModelFault,
     ScoreKind,
     read_checked,
     read_manifest,
+    read_part,
+    sha256_of,
 )
-from recognizer.preprocess import prepare
+from recognizer.scores import scores
+from recognizer.weights import labels_count
 
-_PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"})
-_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_PICKLE_HINT = "convert it once, where you trust it: safetensors.torch.save_file(state_dict, 'model.safetensors')"
+_PROBE_SEED = 20_240_519
+_SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What was loaded, as the model_loaded event tells it. ``format`` is a name of `recognizer.formats.registry`."""
+
+    format: str
+    keys_expected: int
+    keys_loaded: int
+    duplicate_labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network ready to be asked: evaluation mode, on ``device``, one label per output."""
+    """A network ready to be asked: evaluation mode, on ``device``, one label per output; ``folder`` is its own."""
 
     manifest: Manifest
     labels: tuple[str, ...]
     network: nn.Module
     device: torch.device
+    folder: Path
+    facts: ModelFacts
 
     @property
     def name(self) -> str:
@@ -53,24 +66,57 @@ class Model:
         return answer
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Scores from 0 to 1, by the kind the manifest states."""
-        logits = logits.float()
-        return logits.softmax(1) if self.manifest.score is ScoreKind.SOFTMAX else logits.sigmoid()
+        """Scores by the kind the manifest states: from 0 to 1, but for ``logit`` the outputs themselves."""
+        return scores(logits.float(), self.manifest.score)
+
+    def check_canary(self) -> None:
+        """Ask about the canary once more; `ModelError` when the answer is no longer the one recorded."""
+        if self.manifest.canary is not None:
+            canaries.check(self.folder, self.manifest, self.labels, self.network, self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model's files, read and checked against their SHA-256, and what they are; no network is built yet."""
+
+    folder: Path
+    manifest: Manifest
+    labels: Labels
+    weights: bytes
+    format: Format
+
+    def build(self, place: torch.device) -> Built:
+        """The network on a device."""
+        parts = {part.file: read_checked(self.folder, part) for part in self.manifest.parts}
+        request = Request(
+            path=self.folder / self.manifest.weights.file,
+            data=self.weights,
+            classes=len(self.labels.names),
+            device=place,
+            architecture=self.manifest.architecture,
+            parts=parts,
+        )
+        return self.format.build(request)
 
 
 def load(path: str | Path, device: str = "auto") -> Model:
-    """The model in the folder ``path`` on ``device`` (auto, cpu, cuda, cuda:1…); `ModelError` for every fault."""
-    folder = Path(path)
-    _check_folder(folder)
-    manifest = read_manifest(folder)
-    labels = _labels(folder, manifest)
+    """The model at ``path`` on ``device`` (auto, cpu, cuda, cuda:1…), its canary asked; `ModelError` for every fault.
+
+    ``path`` is a folder with a model.json, a folder of ModelScope's hub, or the weights file in the former.
+    """
+    source = find(Path(path))
     place = choose_device(device)
-    module = network.build(manifest.architecture.name, manifest.architecture.parameters, len(labels))
-    _fill(module, folder, manifest)
-    module.eval().requires_grad_(requires_grad=False).to(place)
-    model = Model(manifest, labels, module, place)
-    if manifest.canary is not None:
-        _check_canary(model, folder, manifest.canary)
+    built = source.build(place)
+    model = Model(
+        source.manifest,
+        source.labels.names,
+        built.network,
+        place,
+        source.folder,
+        ModelFacts(source.format.name, built.keys_expected, built.keys_loaded, source.labels.duplicates),
+    )
+    _check_signature(model)
+    model.check_canary()
     return model
 
 
@@ -88,128 +134,91 @@ def choose_device(device: str) -> torch.device:
     return place
 
 
-def _check_folder(folder: Path) -> None:
-    if folder.suffix.lower() in _PICKLE_SUFFIXES and not folder.is_dir():
-        message = f"{folder} is a pickled checkpoint, and a pickle can run any program when it is loaded"
-        raise ModelError(ModelFault.PICKLE_REFUSED, message, hint=_PICKLE_HINT)
-    if not folder.exists():
-        message = f"there is no model folder {folder}"
-        raise ModelError(
-            ModelFault.NOT_FOUND, message, hint=f"train the small one: python -m recognizer.train {folder}"
-        )
-    if not folder.is_dir():
-        hint = f"give the folder that holds {MANIFEST_NAME}"
-        raise ModelError(ModelFault.NOT_A_FOLDER, f"{folder} is no folder", hint=hint)
-    if not (folder / MANIFEST_NAME).exists():
-        pickles = sorted(one.name for one in folder.iterdir() if one.suffix.lower() in _PICKLE_SUFFIXES)
-        if pickles:
-            message = f"{folder} holds {pickles[0]}, a pickled checkpoint, and no {MANIFEST_NAME}"
-            raise ModelError(ModelFault.PICKLE_REFUSED, message, hint=_PICKLE_HINT)
+def find(path: Path) -> Source:
+    """The files of the model at ``path``; `ModelError` when they are not whole and as described."""
+    folder = _folder(path)
+    if (folder / MANIFEST_NAME).exists() or not modelscope.is_folder(folder):
+        manifest = read_manifest(folder)
+        _check_named(path, folder, manifest)
+        weights = read_checked(folder, manifest.weights)
+        labels, column = read_checked(folder, manifest.labels, MAX_LABELS_BYTES), None
+    else:
+        weights = read_part(folder, modelscope.WEIGHTS_NAME)
+        labels, column = read_part(folder, modelscope.LABELS_NAME, MAX_LABELS_BYTES), modelscope.LABEL_COLUMN
+        manifest = modelscope.manifest(folder, sha256_of(weights), sha256_of(labels))
+    file = manifest.labels
+    return Source(
+        folder=folder,
+        manifest=manifest,
+        labels=parse_labels(labels, folder / file.file, file.sha256, column),
+        weights=weights,
+        format=identify(weights, folder / manifest.weights.file),
+    )
 
 
-# ---------------------------------------------------------------- labels
+def _folder(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    if not path.exists():
+        hint = f"train the small one: python -m recognizer.train {path}"
+        raise ModelError(ModelFault.NOT_FOUND, f"there is no model {path}", hint=hint)
+    if path.name == MANIFEST_NAME or (path.parent / MANIFEST_NAME).exists():
+        return path.parent
+    raise ModelError(
+        ModelFault.NOT_A_FOLDER,
+        f"{path} is no folder, and no {MANIFEST_NAME} beside it says what it is",
+        hint=f"write {MANIFEST_NAME} beside it: docs/reference/model-format.md",
+    )
 
 
-def _labels(folder: Path, manifest: Manifest) -> tuple[str, ...]:
-    data = read_checked(folder, manifest.labels, MAX_LABELS_BYTES)
-    path = folder / manifest.labels.file
-    try:
-        lines = data.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise _labels_invalid(f"{path}:{line}: not UTF-8", "save the file as UTF-8") from error
-    labels = tuple(line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines))
-    for number, label in enumerate(labels, 1):
-        if not label.strip():
-            raise _labels_invalid(f"{path}:{number}: an empty label", "one label a line, in the order of the outputs")
-        if not label.isprintable():
-            raise _labels_invalid(f"{path}:{number}: the label holds control characters: {label!r}", "remove them")
-    twice = [label for label, count in Counter(labels).items() if count > 1]
-    if twice:
-        raise _labels_invalid(f"{path}: the label {twice[0]!r} stands there twice", "make the labels distinct")
-    if not labels:
-        raise _labels_invalid(f"{path}: no label", "one label a line, in the order of the outputs")
-    return labels
+def _check_named(path: Path, folder: Path, manifest: Manifest) -> None:
+    if path.is_dir() or path.name in {MANIFEST_NAME, manifest.weights.file}:
+        return
+    raise ModelError(
+        ModelFault.MANIFEST_INVALID,
+        f"{folder / MANIFEST_NAME} describes {manifest.weights.file}, not {path.name}",
+        hint="name the described file, or the folder",
+    )
 
 
-def _labels_invalid(message: str, hint: str) -> ModelError:
-    return ModelError(ModelFault.LABELS_INVALID, message, hint=hint)
+def _check_signature(model: Model) -> None:
+    """Whether inputs of the described size come out as one number a label, for one picture and for two."""
+    spec = model.manifest.preprocessing
+    generator = torch.Generator().manual_seed(_PROBE_SEED)
+    noise = torch.randn(2, 3, spec.height, spec.width, generator=generator)
+    path = model.folder / model.manifest.weights.file
+    for batch in (noise, noise[:1]):
+        try:
+            outputs = model.logits(batch.to(model.device))
+        except Exception as error:  # a graph may raise anything for an input that it was not made for
+            message = f"{path} does not take {list(batch.shape)}: {first_line(error)}"
+            raise _signature(message, "see height and width in model.json; export with a free batch size") from error
+        if not isinstance(outputs, Tensor) or outputs.dim() != 2 or len(outputs) != len(batch):
+            found = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            message = f"{path} answers {list(batch.shape)} with {found}, not with one line of outputs a picture"
+            raise _signature(message, "export the classifier alone, with a free batch size")
+        if outputs.shape[1] != len(model.labels):
+            raise labels_count(path, outputs.shape[1], len(model.labels))
+    _check_score_kind(model, model.logits(noise.to(model.device)).float(), path)
 
 
-# ---------------------------------------------------------------- weights
+def _check_score_kind(model: Model, outputs: Tensor, path: Path) -> None:
+    """A softmax of probabilities makes every answer unsure; an output called probability must be one."""
+    kind = model.manifest.score
+    bounded = bool((outputs >= 0).all() and (outputs <= 1).all())
+    sums = bool(((outputs.sum(1) - 1).abs() < _SUM_TOLERANCE).all())
+    if kind is ScoreKind.PROBABILITY and not bounded:
+        found = "are no probabilities"
+    elif kind in {ScoreKind.SOFTMAX, ScoreKind.LOGIT} and bounded and sums and outputs.shape[1] > 1:
+        found = "are probabilities already"
+    else:
+        return
+    raise ModelError(
+        ModelFault.SCORE_KIND_DIFFERS,
+        f"the outputs of {path} {found}, and model.json says score: {kind}",
+        hint="probability for a network that ends in softmax, softmax or sigmoid for one that ends in a linear layer",
+    )
 
 
-def _fill(module: nn.Module, folder: Path, manifest: Manifest) -> None:
-    path = folder / manifest.weights.file
-    data = read_checked(folder, manifest.weights)
-    if data.startswith(_PICKLE_STARTS):
-        message = f"{path} is a pickled checkpoint under another name"
-        raise ModelError(ModelFault.PICKLE_REFUSED, message, hint=_PICKLE_HINT)
-    try:
-        weights: dict[str, Tensor] = safetensors.torch.load(data)
-    except safetensors.SafetensorError as error:
-        message = f"{path} is no safetensors file: {error}"
-        raise ModelError(ModelFault.WEIGHTS_INVALID, message, hint="copy the whole model folder again") from error
-    _compare(module.state_dict(), weights, path)
-    module.load_state_dict(weights, strict=True)
-
-
-def _compare(expected: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
-    """Every tensor there, none besides, each of its shape and kind: a half-loaded model answers with confidence too."""
-    _check_head(expected, found, path)
-    missing = sorted(expected.keys() - found.keys())
-    unexpected = sorted(found.keys() - expected.keys())
-    shapes = [
-        f"{name} is {list(found[name].shape)}, not {list(expected[name].shape)}"
-        for name in sorted(expected.keys() & found.keys())
-        if found[name].shape != expected[name].shape
-        or found[name].is_floating_point() != expected[name].is_floating_point()
-    ]
-    if missing or unexpected or shapes:
-        parts = [
-            f"{len(names)} {what} (such as {names[0]})"
-            for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-            if names
-        ]
-        message = f"{path} does not fit the architecture: of {len(expected)} tensors {', '.join(parts)}"
-        hint = "the architecture in model.json must be the one the weights were trained with"
-        raise ModelError(ModelFault.WEIGHTS_DIFFER, message, hint=hint)
-    for name, tensor in found.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            message = f"{path}: {name} holds NaN or infinity"
-            raise ModelError(ModelFault.WEIGHTS_NOT_FINITE, message, hint="the training diverged: use other weights")
-
-
-def _check_head(expected: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
-    """Labels of another number than the network's outputs: the likeliest mix-up, so it has words of its own."""
-    head = list(expected)[-1]
-    if head in found and found[head].dim() == 1 and found[head].shape != expected[head].shape:
-        outputs, labels = len(found[head]), len(expected[head])
-        raise ModelError(
-            ModelFault.LABELS_COUNT,
-            f"{path} answers with {outputs} classes, the labels file names {labels}",
-            hint="labels and weights belong to different models: use the pair that was trained together",
-        )
-
-
-# ---------------------------------------------------------------- canary
-
-
-def _check_canary(model: Model, folder: Path, canary: Canary) -> None:
-    path = folder / canary.file
-    try:
-        picture = read(path)
-    except InputFault as fault:
-        message = f"the canary {path} can't be read: {fault}"
-        raise ModelError(ModelFault.FILE_UNREADABLE, message, hint="copy the whole model folder again") from fault
-    tensor = prepare(picture.pixels, model.manifest.preprocessing).tensor
-    scores = model.scores(model.logits(tensor.unsqueeze(0).to(model.device)))[0]
-    best = int(scores.argmax())
-    score = float(scores[best])
-    if model.labels[best] != canary.label or not abs(score - canary.score) <= canary.tolerance:
-        answer, expected = f"{model.labels[best]} with {score:.3f}", f"{canary.label} with {canary.score:.3f}"
-        raise ModelError(
-            ModelFault.CANARY_FAILED,
-            f"the canary answers {answer}, expected {expected}",
-            hint="preprocessing, labels order or weights are not those the canary was recorded with",
-        )
+def _signature(message: str, hint: str) -> ModelError:
+    return ModelError(ModelFault.SIGNATURE_DIFFERS, message, hint=hint)

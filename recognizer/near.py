@@ -25,6 +25,8 @@ LIKENESS: Final = 0.8
 MAX_COMPARED: Final = 5_000
 """So many names are compared letter by letter: it takes some microseconds each."""
 MAX_FOUND: Final = 6
+MAX_SUFFIX: Final = 5
+_UNDECODED: Final = re.compile(r"[\udc80-\udcff]")
 _NUMBERS: Final = re.compile(r"\d+")
 _BYTES_READ_AS: Final = ("gb18030", "big5", "cp932", "latin-1")
 
@@ -40,7 +42,9 @@ class Match:
 
 
 Fits = Callable[[str], bool]
-_Same = Callable[[str, str], bool]
+_Same = Callable[[str], bool]
+_Maker = Callable[[str], _Same | None]
+"""From the name that was asked for to what recognises it in another way of writing; None where there is no other."""
 
 
 def best(wanted: str, names: Sequence[str], fits: Fits, until: float, *, sound: bool) -> Match | None:
@@ -48,27 +52,25 @@ def best(wanted: str, names: Sequence[str], fits: Fits, until: float, *, sound: 
 
     ``until``: the time (monotonic, seconds) at which the search gives up. ``sound``: also by pinyin.
     """
-    for reason, same in _SURE:
-        found = _matching(wanted, names, same, fits, until)
-        if found:
+    for reason, maker in _SURE:
+        if found := _matching(maker(wanted), names, fits, until):
             # the fault may be the file's: an invisible character in its name, not in the path
-            issues = inspect(found[0]) if same is _same_cleaned else ()
+            issues = inspect(found[0]) if maker is _cleaned else ()
             named = issues[0].reason if issues else reason
             return Match(found[0], named, certain=len(found) == 1, others=tuple(found[1:]))
-    vague = [_same_letters, _same_stem, *([_same_sound] if sound or speech.is_loaded() else [])]
-    for same in vague:
-        if found := _matching(wanted, names, same, fits, until):
+    for maker in (_letters, _stems, *([_sounds] if sound or speech.is_loaded() else [])):
+        if found := _matching(maker(wanted), names, fits, until):
             return Match(found[0], InputReason.PATH_NEAR_NAME, certain=False, others=tuple(found[1:]))
     found = [name for name in islice(_near(wanted, names, until), MAX_FOUND) if fits(name)]
     return Match(found[0], InputReason.PATH_NEAR_NAME, certain=False, others=tuple(found[1:])) if found else None
 
 
-def _matching(wanted: str, names: Sequence[str], same: _Same, fits: Fits, until: float) -> list[str]:
+def _matching(same: _Same | None, names: Sequence[str], fits: Fits, until: float) -> list[str]:
     found: list[str] = []
-    for name in names:
+    for name in names if same is not None else ():
         if time.monotonic() > until:
             break
-        if same(wanted, name) and fits(name):
+        if same is not None and same(name) and fits(name):
             found.append(name)
             if len(found) == MAX_FOUND:
                 break
@@ -78,22 +80,37 @@ def _matching(wanted: str, names: Sequence[str], same: _Same, fits: Fits, until:
 # ---------------------------------------------------------------- the same name in another way of writing
 
 
-def _same_cleaned(wanted: str, name: str) -> bool:
-    return clean(name) == wanted
+def _cleaned(wanted: str) -> _Same:
+    return lambda name: clean(name) == wanted
 
 
-def _same_form(wanted: str, name: str) -> bool:
+def _forms(wanted: str) -> _Same:
     """Brackets and commas of full width are no fault of a name; but ``（1）`` and ``(1)`` are two names."""
-    return unicodedata.normalize("NFKC", wanted) == unicodedata.normalize("NFKC", name)
+    form = unicodedata.normalize("NFKC", wanted)
+    if wanted.isascii():
+        return lambda name: not name.isascii() and unicodedata.normalize("NFKC", name) == form
+    return lambda name: unicodedata.normalize("NFKC", name) == form
 
 
-def _same_bytes(wanted: str, name: str) -> bool:
+def _spaces(wanted: str) -> _Same | None:
+    return wanted.replace("+", " ").__eq__ if "+" in wanted else None
+
+
+def _cases(wanted: str) -> _Same:
+    folded = wanted.casefold()
+    return lambda name: name.casefold() == folded
+
+
+def _bytes(wanted: str) -> _Same | None:
     """One of the two is bytes that are no UTF-8, which in some encoding spell the other."""
-    return any(other in _decodings(one) for one, other in ((name, wanted), (wanted, name)) if not one.isascii())
+    if wanted.isascii():
+        return None
+    spelled = set(_decodings(wanted))
+    return lambda name: name in spelled or wanted in _decodings(name)
 
 
 def _decodings(name: str) -> Iterator[str]:
-    if not any("\udc80" <= one <= "\udcff" for one in name):
+    if _UNDECODED.search(name) is None:
         return
     for encoding in _BYTES_READ_AS:
         try:
@@ -102,41 +119,35 @@ def _decodings(name: str) -> Iterator[str]:
             continue
 
 
-def _same_spaces(wanted: str, name: str) -> bool:
-    return "+" in wanted and wanted.replace("+", " ") == name
+def _looks(wanted: str) -> _Same:
+    drawn, length, plain = skeleton(wanted), len(wanted), wanted.isascii()
+    return lambda name: len(name) == length and not (plain and name.isascii()) and skeleton(name) == drawn
 
 
-def _same_case(wanted: str, name: str) -> bool:
-    return wanted.casefold() == name.casefold()
+def _misread(wanted: str) -> _Same | None:
+    """One of the two is the other one read in a wrong encoding; what was asked for may have lost characters in that."""
+    lossy = wanted.replace("\ufffd", "?")
+    if wanted.isascii() and "?" not in wanted:
+        return None
+    known = {*mojibake.readings(wanted), *mojibake.misreadings(wanted)}
+    # with too little left of it one name can't be told from another
+    telling = "?" in lossy and 2 * len(_stem(lossy).replace("?", "")) >= len(_stem(lossy))
+    if not telling:
+        return known.__contains__
+    return lambda name: (
+        name in known
+        or (not name.isascii() and any(one.replace("\ufffd", "?") == lossy for one in mojibake.misreadings(name)))
+    )
 
 
-def _same_looks(wanted: str, name: str) -> bool:
-    return skeleton(wanted) == skeleton(name)
-
-
-def _same_reading(wanted: str, name: str) -> bool:
-    """One of the two is the other one read in a wrong encoding, perhaps with some characters lost."""
-    return _is_misread(wanted, name) or _is_misread(name, wanted)
-
-
-def _is_misread(looks: str, meant: str) -> bool:
-    if meant.isascii():
-        return False
-    looks = looks.replace("\ufffd", "?")
-    left = _stem(looks).replace("?", "")
-    if 2 * len(left) < len(_stem(looks)):
-        return False  # too little is left of it to tell one name from another
-    return any(one.replace("\ufffd", "?") == looks for one in mojibake.misreadings(meant))
-
-
-_SURE: Final[tuple[tuple[InputReason, _Same], ...]] = (
-    (InputReason.PATH_NOT_NFC, _same_cleaned),
-    (InputReason.PATH_FULLWIDTH, _same_form),
-    (InputReason.PATH_PLUS_FOR_SPACE, _same_spaces),
-    (InputReason.PATH_CASE_MISMATCH, _same_case),
-    (InputReason.PATH_UNDECODABLE, _same_bytes),
-    (InputReason.PATH_HOMOGLYPH, _same_looks),
-    (InputReason.PATH_MOJIBAKE, _same_reading),
+_SURE: Final[tuple[tuple[InputReason, _Maker], ...]] = (
+    (InputReason.PATH_NOT_NFC, _cleaned),
+    (InputReason.PATH_FULLWIDTH, _forms),
+    (InputReason.PATH_PLUS_FOR_SPACE, _spaces),
+    (InputReason.PATH_CASE_MISMATCH, _cases),
+    (InputReason.PATH_UNDECODABLE, _bytes),
+    (InputReason.PATH_HOMOGLYPH, _looks),
+    (InputReason.PATH_MOJIBAKE, _misread),
 )
 
 
@@ -145,22 +156,30 @@ _SURE: Final[tuple[tuple[InputReason, _Same], ...]] = (
 
 def _stem(name: str) -> str:
     stem, dot, suffix = name.rpartition(".")
-    return stem if dot and stem and len(suffix) <= 5 else name
+    return stem if dot and stem and len(suffix) <= MAX_SUFFIX else name
 
 
-def _same_letters(wanted: str, name: str) -> bool:
-    return bool(letters := speech.letters(wanted)) and letters == speech.letters(name)
+def _letters(wanted: str) -> _Same | None:
+    letters = speech.letters(wanted)
+    return (lambda name: speech.letters(name) == letters) if letters else None
 
 
-def _same_stem(wanted: str, name: str) -> bool:
-    return _stem(wanted).casefold() == _stem(name).casefold()
+def _stems(wanted: str) -> _Same:
+    start = _stem(wanted).casefold() + "."
+    return lambda name: name.casefold().startswith(start) and len(name) - len(start) <= MAX_SUFFIX
 
 
-def _same_sound(wanted: str, name: str) -> bool:
+def _sounds(wanted: str) -> _Same:
     """One is in characters, the other in pinyin; both in characters is a typing error by sound."""
-    if not (speech.CHINESE.search(wanted) or speech.CHINESE.search(name)) or _numbers(wanted) != _numbers(name):
-        return False
-    return not speech.spoken(_stem(wanted)).isdisjoint(speech.spoken(_stem(name))) and bool(speech.letters(_stem(name)))
+    numbers, sounds = _numbers(wanted), speech.spoken(_stem(wanted)) - {""}
+    chinese = speech.CHINESE.search(wanted) is not None
+
+    def same(name: str) -> bool:
+        if not (chinese or speech.CHINESE.search(name)) or _numbers(name) != numbers:
+            return False
+        return not sounds.isdisjoint(speech.spoken(_stem(name)))
+
+    return same
 
 
 def _numbers(name: str) -> list[str]:

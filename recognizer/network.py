@@ -1,4 +1,4 @@
-"""The networks we can build by name. Weights come from safetensors, so a model file never brings code along."""
+"""The networks we can build by name. Weights come beside them, so a model file brings no code along."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from recognizer.formats.base import first_line, optional
 from recognizer.manifest import ModelError, ModelFault
 
 
@@ -47,7 +48,31 @@ def _small_cnn(parameters: dict[str, Any], classes: int) -> nn.Module:
     return SmallCnn(msgspec.convert(parameters, SmallCnnParameters), classes)
 
 
-ARCHITECTURES: dict[str, Callable[[dict[str, Any], int], nn.Module]] = {"small_cnn": _small_cnn}
+class TimmParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``model``: a name of timm's own list, such as resnest101e; ``layers``: blocks a stage, where they differ."""
+
+    model: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,100}$")]
+    layers: tuple[Annotated[int, msgspec.Meta(ge=1, le=200)], ...] | None = None
+
+
+def _timm(parameters: dict[str, Any], classes: int) -> nn.Module:
+    """A network of timm without its weights. Names of hubs and local folders are no names here: nothing is fetched."""
+    wanted = msgspec.convert(parameters, TimmParameters)
+    timm = optional("timm", f"the network {wanted.model}")
+    if not timm.is_model(wanted.model):
+        message = f"timm {timm.__version__} has no model {wanted.model!r}"
+        raise ModelError(ModelFault.ARCHITECTURE_UNKNOWN, message, hint="its names: timm.list_models()")
+    options = {} if wanted.layers is None else {"layers": list(wanted.layers)}
+    try:
+        module: nn.Module = timm.create_model(wanted.model, pretrained=False, num_classes=classes, **options)
+    except (TypeError, ValueError, AssertionError) as error:
+        message = f"timm can't build {wanted.model} so: {first_line(error)}"
+        hint = "leave layers out, or give one number a stage"
+        raise ModelError(ModelFault.ARCHITECTURE_PARAMETERS, message, hint=hint) from error
+    return module
+
+
+ARCHITECTURES: dict[str, Callable[[dict[str, Any], int], nn.Module]] = {"small_cnn": _small_cnn, "timm": _timm}
 
 
 def build(name: str, parameters: dict[str, Any], classes: int) -> nn.Module:

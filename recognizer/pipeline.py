@@ -5,7 +5,6 @@ for result in recognizer.recognize(paths):
     print(result.to_json())
 """
 
-import math
 import os
 import time
 from collections import deque
@@ -19,14 +18,21 @@ from recognizer.emit import Recognition, recognition, together
 from recognizer.fault import InputFault
 from recognizer.infer import Answer, Inference
 from recognizer.inspect import Limits
+from recognizer.manifest import ModelError, ScoreKind
 from recognizer.model import Model, load
+from recognizer.model_events import check_canary, tell_loaded, tell_refused, tell_shift
 from recognizer.paths import visible
 from recognizer.preprocess import Prepared, channel_conversion, prepare
 from recognizer.reasons import InputReason
 from recognizer.result import Result
+from recognizer.tensor_monitor import TensorMonitor
 
 LOW_CONFIDENCE = 0.3
 """Below this score an answer is marked as withheld, unless the caller sets another threshold."""
+
+
+LEAST_KEPT_SHARE = 0.5
+"""A crop that keeps less of a picture's area may have lost what was to be recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,19 @@ class Recognizer:
     """A loaded model and how pictures come to it. Safe to share between threads."""
 
     def __init__(
-        self, model: Model, *, limits: Limits = DEFAULT_LIMITS, low_confidence: float = LOW_CONFIDENCE
+        self,
+        model: Model,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        low_confidence: float = LOW_CONFIDENCE,
+        canary_minutes: float | None = None,
     ) -> None:
+        """``canary_minutes``: how often the canary is asked again while pictures come, or never."""
         self._model = model
+        self._monitor = TensorMonitor(model.manifest.preprocessing)
+        self._scored = model.manifest.score is not ScoreKind.LOGIT
+        self._canary_seconds = None if canary_minutes is None else 60 * canary_minutes
+        self._asked = time.monotonic()
         self._inference = Inference(model)
         self._limits = limits
         self._low_confidence = low_confidence
@@ -70,9 +86,21 @@ class Recognizer:
         *,
         limits: Limits = DEFAULT_LIMITS,
         low_confidence: float = LOW_CONFIDENCE,
+        canary_minutes: float | None = None,
     ) -> "Recognizer":
-        """The recognizer with the model in the folder ``path``; `recognizer.manifest.ModelError` says what is wrong."""
-        return cls(load(path, device), limits=limits, low_confidence=low_confidence)
+        """The recognizer with the model at ``path`` (see `recognizer.model.load`), and a model_loaded event.
+
+        Raises `recognizer.manifest.ModelError`, which says what is wrong; so does `recognize` when the canary, asked
+        every ``canary_minutes``, is no longer answered as recorded: no answer is better than a wrong one.
+        """
+        started = time.perf_counter()
+        try:
+            model = load(path, device)
+        except ModelError as error:
+            tell_refused(path, error)
+            raise
+        tell_loaded(model, (time.perf_counter() - started) * 1_000, auto=device == "auto")
+        return cls(model, limits=limits, low_confidence=low_confidence, canary_minutes=canary_minutes)
 
     @property
     def model_name(self) -> str:
@@ -104,10 +132,16 @@ class Recognizer:
                     waiting.append(pool.submit(self._prepare, path))
                 if not waiting:
                     break
+                self._ask_canary()
                 batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
                 yield from self._finish(batch)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ask_canary(self) -> None:
+        if self._canary_seconds is not None and time.monotonic() - self._asked >= self._canary_seconds:
+            self._asked = time.monotonic()
+            check_canary(self._model)
 
     def _prepare(self, path: object) -> _Input:
         """From the path to the network's input, in a worker thread.
@@ -124,7 +158,7 @@ class Recognizer:
             one.decoded = _moment(started)
             started = time.perf_counter()
             one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)
-            if not math.isfinite(one.prepared.mean):
+            if one.prepared.facts.bad_values:
                 one.fault = InputFault(InputReason.TENSOR_NOT_FINITE, "preprocessing gave NaN or infinity")
         except InputFault as fault:
             one.fault = fault
@@ -147,6 +181,7 @@ class Recognizer:
         self._tell_input(one)
         if isinstance(outcome, Answer):
             self._tell_answer(one, outcome, inferred)
+            self._watch(one, outcome)
             return self._result(one, labels=outcome.labels, scores=outcome.scores)
         _tell_fault(one, outcome, one.ended if one.fault is not None and one.ended is not None else inferred)
         return self._result(one, fault=outcome)
@@ -167,6 +202,7 @@ class Recognizer:
         )
         if prepared is None or one.ended is None:
             return
+        facts = prepared.facts
         one.events.preprocess_complete(
             timestamp=one.ended.timestamp,
             duration_ms=one.ended.duration_ms,
@@ -177,12 +213,33 @@ class Recognizer:
             scale_ratio=prepared.scale_ratio,
             mean=prepared.mean,
             variance=prepared.variance,
+            channel_means=facts.channel_means,
+            channel_deviations=facts.channel_deviations,
+            tensor_min=facts.minimum,
+            tensor_max=facts.maximum,
+            nan_count=facts.bad_values,
+            kept_share=prepared.kept_share,
+            **({"tensor_issues": issues} if (issues := self._tensor_issues(prepared)) else {}),
         )
+
+    def _tensor_issues(self, prepared: Prepared) -> list[str]:
+        issues = [] if (wrong := self._monitor.impossible(prepared.facts)) is None else [wrong.value]
+        return [*issues, InputReason.TENSOR_CROPPED.value] if prepared.kept_share < LEAST_KEPT_SHARE else issues
+
+    def _watch(self, one: _Input, answer: Answer) -> None:
+        if one.prepared is None:
+            return
+        shift = self._monitor.observe(one.prepared.facts, answer.scores[0], answer.entropy, answer.logit)
+        if shift is not None:
+            tell_shift(self._model, shift)
 
     def _tell_answer(self, one: _Input, answer: Answer, inferred: _Moment) -> None:
         one.events.inference_complete(
             answer.labels,
-            answer.scores,
+            answer.scores if self._scored else None,
+            top1_logit=answer.logit,
+            margin=answer.margin,
+            entropy=answer.entropy,
             timestamp=inferred.timestamp,
             duration_ms=round(answer.duration_ms, 3),
             logits_dim=answer.logits_dim,
@@ -191,7 +248,7 @@ class Recognizer:
         )
         one.events.business_output(
             status="success",
-            low_confidence_filtered=answer.scores[0] < self._low_confidence,
+            low_confidence_filtered=self._scored and answer.scores[0] < self._low_confidence,
         )
 
     def _result(

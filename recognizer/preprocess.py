@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from recognizer.inspect import Pixels
-from recognizer.manifest import ChannelOrder, Preprocessing, Resize
+from recognizer.manifest import ChannelOrder, Interpolation, Preprocessing, Resize
+from recognizer.tensor_facts import TensorFacts, facts
 
 _MAX_ASPECT = 8
 
@@ -18,7 +19,7 @@ class Prepared:
     """The input of the network, float32 (3, height, width), and what a preprocess_complete event tells of it.
 
     ``scale_ratio`` is the shorter output side by the shorter input side; ``mean`` and ``variance`` are those of the
-    tensor.
+    tensor, ``facts`` its other figures. ``kept_share`` is how much of the picture's area the network sees, 0 to 1.
     """
 
     tensor: Tensor
@@ -28,25 +29,39 @@ class Prepared:
     scale_ratio: float
     mean: float
     variance: float
+    facts: TensorFacts
+    kept_share: float
 
 
 def prepare(pixels: Pixels, spec: Preprocessing) -> Prepared:
-    """Resize (bilinear with antialiasing, the only one that agrees with Pillow), scale, normalise."""
+    """Resize, scale and normalise on the CPU, and look at what came out."""
     image = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
     sized, ratio = _RESIZERS[spec.resize](image, spec)
-    factor, offset = _affine(spec)
-    channels = sized[0].flip(0) if spec.channel_order is ChannelOrder.BGR else sized[0]
-    tensor = torch.addcmul(offset, channels, factor)
-    variance, mean = torch.var_mean(tensor, correction=0)
+    tensor = normalized(sized, spec)[0]
+    found = facts(tensor)
     return Prepared(
         tensor=tensor,
         output_shape=tuple(tensor.shape),
         resized=sized is not image,
         normalized=spec.mean != (0.0, 0.0, 0.0) or spec.deviation != (1.0, 1.0, 1.0),
         scale_ratio=ratio,
-        mean=mean.item(),
-        variance=variance.item(),
+        mean=found.mean,
+        variance=found.variance,
+        facts=found,
+        kept_share=_kept_share(pixels.shape[0], pixels.shape[1], spec),
     )
+
+
+def to_input(images: Tensor, spec: Preprocessing) -> Tensor:
+    """Pictures of one size, uint8 (pictures, 3, height, width), to the network's input, on whatever device they are."""
+    return normalized(_RESIZERS[spec.resize](images, spec)[0], spec)
+
+
+def normalized(sized: Tensor, spec: Preprocessing) -> Tensor:
+    """(x / 255 − mean) / deviation in the network's order of channels; one multiplication and addition a value."""
+    factor, offset = _affine(spec, sized.device)
+    channels = sized.flip(1) if spec.channel_order is ChannelOrder.BGR else sized
+    return torch.addcmul(offset, channels, factor)
 
 
 def channel_conversion(decoded: str, spec: Preprocessing) -> str:
@@ -56,29 +71,34 @@ def channel_conversion(decoded: str, spec: Preprocessing) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _affine(spec: Preprocessing) -> tuple[Tensor, Tensor]:
-    """(x / 255 − mean) / deviation as one multiplication and one addition per value."""
+def _affine(spec: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
     mean = torch.tensor(spec.mean).reshape(3, 1, 1)
     deviation = torch.tensor(spec.deviation).reshape(3, 1, 1)
-    return 1 / (255 * deviation), -mean / deviation
+    return (1 / (255 * deviation)).to(device), (-mean / deviation).to(device)
 
 
-def _scaled(image: Tensor, height: int, width: int) -> Tensor:
+def _scaled(image: Tensor, height: int, width: int, spec: Preprocessing) -> Tensor:
+    """Another size, in whole grey levels as Pillow gives it: bilinear with antialiasing agrees with it within one."""
     if image.shape[2:] == (height, width):
         return image
-    return functional.interpolate(image, (height, width), mode="bilinear", antialias=True)
+    if spec.interpolation is Interpolation.NEAREST:
+        return functional.interpolate(image, (height, width), mode="nearest-exact")
+    # only the CPU scales bytes; elsewhere the same arithmetic in floats is rounded to the same levels
+    source = image if image.device.type == "cpu" else image.float()
+    scaled = functional.interpolate(source, (height, width), mode=spec.interpolation, antialias=spec.antialias)
+    return scaled if scaled.dtype == torch.uint8 else scaled.round().clamp(0, 255)
 
 
 def _stretch(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
     ratio = min(spec.height, spec.width) / min(image.shape[2:])
-    return _scaled(image, spec.height, spec.width), ratio
+    return _scaled(image, spec.height, spec.width, spec), ratio
 
 
 def _fit(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
     height, width = image.shape[2:]
     ratio = min(spec.height / height, spec.width / width)
     new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
-    scaled = _scaled(image, new_height, new_width)
+    scaled = _scaled(image, new_height, new_width, spec)
     top, left = (spec.height - new_height) // 2, (spec.width - new_width) // 2
     if (new_height, new_width) == (spec.height, spec.width):
         return scaled, ratio
@@ -87,14 +107,23 @@ def _fit(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
 
 
 def _crop(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
-    if spec.short_side is None:
-        raise ValueError("resize: crop needs short_side")
+    """The short side to size, the middle cut out; sizes and places are rounded as torchvision rounds them."""
+    short = _short_side(spec)
     image = _without_far_ends(image)
     height, width = image.shape[2:]
-    ratio = spec.short_side / min(height, width)
-    scaled = _scaled(image, max(spec.short_side, round(height * ratio)), max(spec.short_side, round(width * ratio)))
-    top, left = (scaled.shape[2] - spec.height) // 2, (scaled.shape[3] - spec.width) // 2
-    return scaled[:, :, top : top + spec.height, left : left + spec.width], ratio
+    if height <= width:
+        new_height, new_width = short, short * width // height
+    else:
+        new_height, new_width = short * height // width, short
+    scaled = _scaled(image, new_height, new_width, spec)
+    top, left = round((new_height - spec.height) / 2), round((new_width - spec.width) / 2)
+    return scaled[:, :, top : top + spec.height, left : left + spec.width], short / min(height, width)
+
+
+def _short_side(spec: Preprocessing) -> int:
+    if spec.short_side is None:
+        raise ValueError("resize: crop needs short_side")
+    return spec.short_side
 
 
 def _without_far_ends(image: Tensor) -> Tensor:
@@ -105,6 +134,14 @@ def _without_far_ends(image: Tensor) -> Tensor:
         if side > longest:
             image = image.narrow(axis, (side - longest) // 2, longest)
     return image
+
+
+def _kept_share(height: int, width: int, spec: Preprocessing) -> float:
+    """How much of the picture's area lies in the crop."""
+    if spec.resize is not Resize.CROP:
+        return 1.0
+    scale = _short_side(spec) / min(height, width)
+    return round(min(1.0, spec.height / (height * scale)) * min(1.0, spec.width / (width * scale)), 4)
 
 
 _RESIZERS = {Resize.STRETCH: _stretch, Resize.FIT: _fit, Resize.CROP: _crop}

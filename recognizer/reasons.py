@@ -7,7 +7,7 @@ import enum
 
 
 class EventType(enum.StrEnum):
-    """The stages of one picture, in the order in which they happen."""
+    """The stages of one picture, in the order in which they happen; then what is told of the model itself."""
 
     INPUT_START = "input_start"
     INPUT_ERROR = "input_error"
@@ -15,14 +15,17 @@ class EventType(enum.StrEnum):
     PREPROCESS_COMPLETE = "preprocess_complete"
     INFERENCE_COMPLETE = "inference_complete"
     BUSINESS_OUTPUT = "business_output"
+    MODEL_LOADED = "model_loaded"
+    MODEL_CHECKED = "model_checked"
 
 
 class InputReason(enum.StrEnum):
     """Why a picture could not be recognised, or what is odd about it.
 
     ``path_*`` is what is wrong with the name, ``file_*`` with the file, ``image_*`` with its content,
-    ``tensor_*`` and ``model_*`` with what happened after decoding. An ``input_error`` carries exactly one
-    of these as its ``reason``; ``path_issues`` and ``image_issues`` list further ones.
+    ``tensor_*`` and ``model_*`` with what happened after decoding, ``event_*`` with the log itself.
+    An ``input_error`` carries exactly one of these as its ``reason``; ``path_issues``, ``image_issues``
+    and ``tensor_issues`` list further ones.
     """
 
     # the path, seen without touching the disk
@@ -86,9 +89,32 @@ class InputReason(enum.StrEnum):
     IMAGE_TINY = "image_tiny"
     # after decoding
     TENSOR_NOT_FINITE = "tensor_not_finite"
+    TENSOR_CHANNEL_ORDER = "tensor_channel_order"
+    TENSOR_NOT_SCALED = "tensor_not_scaled"
+    TENSOR_NORMALIZATION = "tensor_normalization"
+    TENSOR_CONSTANT = "tensor_constant"
+    TENSOR_LAYOUT = "tensor_layout"
+    TENSOR_OVERFLOW = "tensor_overflow"
+    TENSOR_RESIZE = "tensor_resize"
+    TENSOR_SIGNATURE = "tensor_signature"
+    TENSOR_CROPPED = "tensor_cropped"
+    TENSOR_UNUSUAL = "tensor_unusual"
     MODEL_OUT_OF_MEMORY = "model_out_of_memory"
+    MODEL_DEVICE_LOST = "model_device_lost"
+    MODEL_DEVICE_FALLBACK = "model_device_fallback"
     MODEL_OUTPUT_INVALID = "model_output_invalid"
+    MODEL_SCORE_IS_LOGIT = "model_score_is_logit"
     MODEL_FAILED = "model_failed"
+    # the model itself
+    MODEL_REFUSED = "model_refused"
+    MODEL_PARTIAL_LOAD = "model_partial_load"
+    MODEL_LABELS_MISMATCH = "model_labels_mismatch"
+    MODEL_TRAIN_MODE = "model_train_mode"
+    MODEL_CANARY_FAILED = "model_canary_failed"
+    # the log
+    EVENT_TIMESTAMP_UNIT = "event_timestamp_unit"
+    EVENT_LINE_ILLEGAL = "event_line_illegal"
+    EVENT_GAP = "event_gap"
     # the service gave no reason of its own
     UNSPECIFIED = "unspecified"
 

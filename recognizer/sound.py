@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 CHINESE: Final = re.compile(r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]+")
+_SEPARATORS: Final = re.compile(r"[\W_]+")
 MAX_CHARACTERS: Final = 24
 """A longer word is read up to here."""
 MAX_READINGS: Final = 8
@@ -69,4 +70,4 @@ def spoken(text: str) -> frozenset[str]:
 
 def letters(text: str) -> str:
     """Only the letters and digits, in lower case: ``Bai-Ling`` is ``bailing``."""
-    return "".join(one for one in text.casefold() if one.isalnum())
+    return _SEPARATORS.sub("", text.casefold())

@@ -6,15 +6,12 @@ that are no digits are trained towards "all classes alike", so that a score mean
 """
 
 import argparse
-import hashlib
-import os
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import safetensors.torch
 import torch
@@ -22,22 +19,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recognizer.canary import record
+from recognizer.folder import check_replaceable, store, written
 from recognizer.inspect import Pixels
 from recognizer.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
     Architecture,
-    Canary,
-    CheckedFile,
     Manifest,
     ModelError,
-    ModelFault,
     Preprocessing,
     ScoreKind,
     encode_manifest,
 )
 from recognizer.network import build
-from recognizer.preprocess import prepare
+from recognizer.preprocess import to_input
 
 LABELS = tuple("零一二三四五六七八九")
 MODEL_NAME = "digits-small-cnn"
@@ -49,6 +45,8 @@ _EPOCHS = 8
 _BATCH = 64
 _OUTLIERS = 8
 _SMOOTHING = 0.05
+_COLOURFUL = 20.0
+"""Grey levels between the means of the canary's channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +85,13 @@ def draw(stroke: NDArray[np.float32], side: int, random: np.random.Generator) ->
     return np.asarray(picture.clip(0, 255).round().astype(np.uint8))
 
 
+def _image(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
+
+
 def _draw_all(digits: Digits, random: np.random.Generator) -> Tensor:
     """Every digit drawn once and preprocessed as a picture of the service would be."""
-    return torch.stack([prepare(draw(stroke, SIDE, random), _SPEC).tensor for stroke in digits.strokes])
+    return torch.cat([to_input(_image(draw(stroke, SIDE, random)), _SPEC) for stroke in digits.strokes])
 
 
 def _outliers(count: int, generator: torch.Generator) -> Tensor:
@@ -138,7 +140,7 @@ def train(folder: str | Path, seed: int = 0) -> float:
     model; `ModelError` otherwise.
     """
     target = Path(folder)
-    _check_replaceable(target)
+    check_replaceable(target)
     learn, test = load_digits(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -147,38 +149,11 @@ def train(folder: str | Path, seed: int = 0) -> float:
     with torch.inference_mode():
         right = module(_draw_all(test, random)).argmax(1) == torch.from_numpy(test.classes)
     canary = draw(test.strokes[int(right.nonzero()[0])], 96, random)
-    _write(target, module, canary)
-    return float(right.float().mean())
-
-
-# ---------------------------------------------------------------- the folder
-
-
-def _check_replaceable(target: Path) -> None:
-    if target.is_dir():
-        replaceable = (target / MANIFEST_NAME).exists() or not any(target.iterdir())
-    else:
-        replaceable = not target.exists()
-    if not replaceable:
-        message = f"{target} exists and is no model folder"
-        raise ModelError(ModelFault.NOT_A_FOLDER, message, hint="name a folder that does not exist yet")
-
-
-def _write(target: Path, module: nn.Module, canary: Pixels) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    while np.ptp(canary.mean((0, 1))) < _COLOURFUL:  # a grey one could not tell red from blue
+        canary = draw(test.strokes[int(right.nonzero()[0])], 96, random)
+    with written(target) as scratch:
         _write_parts(scratch, module, canary)
-        scratch.chmod(0o755)
-        if target.exists():
-            old = scratch.with_name(scratch.name + ".old")
-            target.rename(old)
-            scratch.rename(target)
-            shutil.rmtree(old)
-        else:
-            scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    return float(right.float().mean())
 
 
 def _write_parts(folder: Path, module: nn.Module, canary: Pixels) -> None:
@@ -187,29 +162,18 @@ def _write_parts(folder: Path, module: nn.Module, canary: Pixels) -> None:
     encoded, picture = cv2.imencode(".png", cv2.cvtColor(canary, cv2.COLOR_RGB2BGR))
     if not encoded:
         raise RuntimeError("the canary could not be encoded as PNG")
-    with torch.inference_mode():
-        scores = module(prepare(canary, _SPEC).tensor.unsqueeze(0)).softmax(1)[0]
-    best = int(scores.argmax())
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         name=MODEL_NAME,
         architecture=_ARCHITECTURE,
-        weights=_store(folder, "model.safetensors", weights),
-        labels=_store(folder, "labels.txt", labels),
+        weights=store(folder, "model.safetensors", weights),
+        labels=store(folder, "labels.txt", labels),
         preprocessing=_SPEC,
         score=ScoreKind.SOFTMAX,
-        canary=Canary(file="canary.png", label=LABELS[best], score=round(float(scores[best]), 4)),
     )
-    _store(folder, "canary.png", picture.tobytes())
-    _store(folder, MANIFEST_NAME, encode_manifest(manifest))
-
-
-def _store(folder: Path, name: str, data: bytes) -> CheckedFile:
-    with (folder / name).open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return CheckedFile(file=name, sha256=hashlib.sha256(data).hexdigest())
+    known = record("canary.png", canary, manifest, LABELS, module)
+    store(folder, "canary.png", picture.tobytes())
+    store(folder, MANIFEST_NAME, encode_manifest(msgspec.structs.replace(manifest, canary=known)))
 
 
 def main() -> int:

@@ -1,0 +1,69 @@
+"""Why nothing stands at a path: from its faults and from what stands beside it. Standard library only."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recognizer.doctor import Meant, is_inside, own_folder, what_was_meant
+from recognizer.paths import PathIssue, clean, inspect
+from recognizer.reasons import InputReason
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What is known of a path at which nothing stands.
+
+    reason           the likely cause: the worst fault of the name, else what it differs by from an existing file
+    issues           the faults of the name, worst first
+    cleaned          the path without them, None where that is no other
+    cleaned_exists   whether a file stands there, None where nobody may look
+    meant            the existing file that was probably meant
+    """
+
+    reason: InputReason
+    issues: tuple[PathIssue, ...] = ()
+    cleaned: str | None = None
+    cleaned_exists: bool | None = None
+    meant: Meant | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """As an event has them."""
+        return character_fields(self.issues) | {
+            name: value
+            for name, value in (
+                ("path_cleaned", self.cleaned),
+                ("path_cleaned_exists", self.cleaned_exists),
+                ("path_suggested", None if self.meant is None else self.meant.path),
+            )
+            if value is not None
+        }
+
+
+def explain(path: str, otherwise: InputReason, roots: Sequence[str] | None = None, *, search: bool = True) -> Missing:
+    """Why there is nothing at ``path``; ``otherwise`` where neither the name nor its neighbours tell.
+
+    ``roots``: the folders that may be looked at; without any configured (None) that is the path's own folder.
+    ``search``: whether they are; a file that exists is none that is missing.
+    """
+    issues = inspect(path)
+    cleaned = clean(path) if issues else path
+    meant = what_was_meant(path, own_folder(path) if roots is None else roots) if search else None
+    reason = otherwise
+    if issues:
+        reason = issues[0].reason
+    elif meant is not None and meant.reason is not InputReason.FILE_MISSING:
+        reason = meant.reason
+    if cleaned == path or not cleaned:
+        return Missing(reason, issues, meant=meant)
+    may_look = roots is None or is_inside(cleaned, roots)
+    exists = os.path.isfile(cleaned) if may_look else None  # noqa: PTH113 - never raises
+    return Missing(reason, issues, cleaned, exists, meant)
+
+
+def character_fields(issues: Sequence[PathIssue]) -> dict[str, Any]:
+    """The place of the worst fault that has one."""
+    for issue in issues:
+        if issue.code_point:
+            return {"path_character": issue.code_point, "path_position": issue.position + 1}
+    return {}

@@ -1,0 +1,250 @@
+"""A file's bytes from any path: opened here, by its bytes, with errno kept; every fault is an `InputFault`.
+
+`cv2.imread` answers None for every fault alike, hangs on a FIFO and crashes the process on a name that is no UTF-8.
+"""
+
+import enum
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from recognizer import paths
+from recognizer.diagnose import BY_ERRNO
+from recognizer.doctor import is_inside
+from recognizer.fault import InputFault
+from recognizer.missing import Missing, explain
+from recognizer.reasons import DISK_REASONS, InputReason
+
+PathInput = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+# O_NONBLOCK: opening a FIFO nobody writes to would wait for ever.
+_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+class Repair(enum.StrEnum):
+    """What to do with a faulty path for which the doctor found the file that was meant."""
+
+    NEVER = "never"
+    EXISTING_FILE_INSIDE_ROOTS = "existing_file_inside_roots"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which files may be read.
+
+    roots    only files that really lie below these folders, links followed; None: any file
+    repair   whether the file that was meant is read in place of a faulty path. Never a guess: a near name or one of
+             several candidates is only named. Needs roots.
+    """
+
+    roots: tuple[str, ...] | None = None
+    repair: Repair = Repair.NEVER
+
+    def __post_init__(self) -> None:
+        if self.repair is not Repair.NEVER and not self.roots:
+            raise ValueError(f"repair={self.repair} needs roots: the folders in which a file may be read instead")
+
+
+ANY_FILE: Final = Access()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was read. ``repaired`` is the file that was read in place of the path, None where the path itself was."""
+
+    data: bytes
+    text: str
+    path_issues: tuple[InputReason, ...]
+    repaired: str | None = None
+
+
+def read_file(path: object, max_bytes: int, access: Access = ANY_FILE) -> Source:
+    """The bytes of the file at ``path``, at most ``max_bytes``; `InputFault` says why there are none."""
+    name = as_bytes(path)
+    text = os.fsdecode(name)
+    if access.roots is not None and not is_inside(text, access.roots):
+        return _read_instead(text, _outside(text), max_bytes, access)
+    try:
+        return Source(_read(name, max_bytes, access), text, issue_reasons(text))
+    except OSError as error:
+        fault, missing = _file_fault(error, name, text, access)
+        if missing is None:
+            raise fault from error
+        return _read_instead(text, fault, max_bytes, access, missing)
+
+
+def _read_instead(
+    text: str, fault: InputFault, max_bytes: int, access: Access, missing: Missing | None = None
+) -> Source:
+    """The file that was meant, where the configuration allows it and there is no doubt; else the fault is raised."""
+    if missing is None and access.repair is not Repair.NEVER and paths.inspect(text):
+        missing = explain(text, fault.reason, access.roots)  # "/in/a.png" in quotes seems to lie outside
+    meant = None if missing is None else missing.meant
+    if access.repair is Repair.NEVER or meant is None or not meant.certain:
+        raise fault
+    try:
+        data = _read(os.fsencode(meant.path), max_bytes, access)
+    except OSError:
+        raise fault from None  # it went in the meantime: the path's own fault is what remains
+    issues = dict.fromkeys((fault.reason, *issue_reasons(text)))
+    return Source(data, text, tuple(issues), meant.path)
+
+
+def as_bytes(path: object) -> bytes:
+    """The path as the operating system takes it; `InputFault` for what can be no path."""
+    if isinstance(path, os.PathLike):
+        path = path.__fspath__()
+    if isinstance(path, str):
+        try:
+            path = os.fsencode(path)
+        except UnicodeEncodeError as error:
+            message = f"the path holds half a character: character {error.start + 1} of {len(path)}"
+            raise InputFault(InputReason.PATH_UNDECODABLE, message) from error
+    if not isinstance(path, bytes):
+        raise InputFault(InputReason.PATH_WRONG_TYPE, f"a path is text, not {type(path).__name__}")
+    if not path:
+        raise InputFault(InputReason.PATH_EMPTY, "the path is empty")
+    if b"\0" in path:
+        place = len(os.fsdecode(path[: path.index(0)])) + 1
+        raise InputFault(InputReason.PATH_NUL, f"the path holds NUL: character {place} of {len(os.fsdecode(path))}")
+    return path
+
+
+def issue_reasons(text: str) -> tuple[InputReason, ...]:
+    """The reasons of the path's issues, worst first, each once."""
+    return tuple(dict.fromkeys(issue.reason for issue in paths.inspect(text)))
+
+
+# ---------------------------------------------------------------- the bytes
+
+
+def _read(name: bytes, max_bytes: int, access: Access) -> bytes:
+    handle = os.open(name, _FLAGS)
+    try:
+        if access.roots is not None and not is_inside(_opened(handle, name), access.roots):
+            raise _outside(os.fsdecode(name))  # a link was turned after it was looked at
+        before = _regular(handle, max_bytes)
+        data = _read_all(handle, before.st_size, max_bytes)
+        after = os.fstat(handle)
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            message = f"the file is still being written: it had {before.st_size} bytes, now {after.st_size}"
+            raise InputFault(InputReason.FILE_STILL_WRITING, message)
+        return data
+    finally:
+        os.close(handle)
+
+
+def _opened(handle: int, name: bytes) -> str:
+    """Where the file that was opened really lies: asked of the kernel, so that no link can change it any more."""
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - the link's own text
+    except OSError:
+        return os.fsdecode(name)
+
+
+def _regular(handle: int, max_bytes: int) -> os.stat_result:
+    status = os.fstat(handle)
+    if stat.S_ISDIR(status.st_mode):
+        raise InputFault(InputReason.FILE_IS_DIRECTORY, "the path is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputFault(InputReason.FILE_NOT_REGULAR, "the path is a pipe, socket or device, not a file")
+    if status.st_size == 0:
+        raise InputFault(InputReason.FILE_EMPTY, "the file is empty")
+    if status.st_size > max_bytes:
+        raise _too_large(status.st_size, max_bytes)
+    return status
+
+
+def _read_all(handle: int, size: int, max_bytes: int) -> bytes:
+    data = os.read(handle, size + 1)
+    if len(data) == size:
+        return data
+    parts = [data]
+    total = len(data)
+    while part := os.read(handle, size + 1):  # the file changes while it is read, or the system reads in pieces
+        parts.append(part)
+        total += len(part)
+        if total > max_bytes:
+            raise _too_large(total, max_bytes)
+    return b"".join(parts)
+
+
+def _too_large(size: int, max_bytes: int) -> InputFault:
+    return InputFault(InputReason.FILE_TOO_LARGE, f"{size} bytes are more than the limit of {max_bytes}")
+
+
+# ---------------------------------------------------------------- the faults
+
+
+def _outside(text: str) -> InputFault:
+    return InputFault(
+        InputReason.PATH_OUTSIDE_ROOTS,
+        "the path leads out of the folders that may be read",
+        path_issues=(InputReason.PATH_OUTSIDE_ROOTS, *issue_reasons(text)),
+    )
+
+
+def _file_fault(error: OSError, name: bytes, text: str, access: Access) -> tuple[InputFault, Missing | None]:
+    """The fault, and where nothing stands at the path also what was found out about that."""
+    reasons = issue_reasons(text)
+    reason = BY_ERRNO.get(error.errno or 0, InputReason.FILE_IO_ERROR)
+    message = error.strerror or str(error)
+    if reason is InputReason.FILE_MISSING and _is_link(name):
+        reason, message = InputReason.FILE_SYMLINK_BROKEN, f"the link points to {_link_target(name)}, which is gone"
+    elif reason is InputReason.FILE_MISSING or (reason is InputReason.FILE_PARENT_NOT_DIRECTORY and reasons):
+        missing = explain(text, reason, access.roots)
+        return _path_fault(text, missing), missing
+    elif reason is InputReason.FILE_PERMISSION_DENIED:
+        message = f"user {os.geteuid()} may not read it"
+    elif reason is InputReason.PATH_TOO_LONG and InputReason.PATH_COMPONENT_TOO_LONG in reasons:
+        reason = InputReason.PATH_COMPONENT_TOO_LONG
+    return InputFault(reason, message, path_issues=reasons), None
+
+
+def _path_fault(text: str, missing: Missing) -> InputFault:
+    """Nothing stands at the path: its faults, or an existing file that it differs from, are the likely cause."""
+    worst = missing.issues[0] if missing.issues else None
+    message = "no such file" if worst is not None else _what_is_missing(text)
+    if worst is not None and worst.code_point:
+        message += f"; the path holds {worst.code_point}: character {worst.position + 1} of {len(text)}"
+    if missing.meant is not None and missing.meant.path != missing.cleaned:
+        guess = "was probably meant" if missing.meant.certain else "has nearly this name"
+        message += f"; the file {paths.visible(missing.meant.path)} {guess}"
+    elif missing.cleaned is not None:
+        stands = "a" if missing.cleaned_exists else "no"
+        message += f"; {stands} file stands at the cleaned path {paths.visible(missing.cleaned)}"
+    issues = dict.fromkeys(issue.reason for issue in missing.issues)
+    if missing.reason in DISK_REASONS:
+        issues = {missing.reason: None, **issues}
+    return InputFault(
+        missing.reason,
+        message,
+        path_issues=tuple(issues),
+        path_cleaned=missing.cleaned,
+        path_cleaned_exists=missing.cleaned_exists,
+        path_suggested=None if missing.meant is None else missing.meant.path,
+    )
+
+
+def _is_link(name: bytes) -> bool:
+    return os.path.islink(name)  # noqa: PTH114  # bytes
+
+
+def _link_target(name: bytes) -> str:
+    try:
+        return paths.visible(os.fsdecode(os.readlink(name)))  # noqa: PTH115  # bytes
+    except OSError as error:
+        return f"something unreadable ({error.strerror})"
+
+
+def _what_is_missing(text: str) -> str:
+    """Names the first folder that is missing: that is the one to look at."""
+    missing = Path(text)
+    for parent in missing.parents:
+        if os.path.lexists(parent):
+            break
+        missing = parent
+    what = "no such file" if missing == Path(text) else "no such folder"
+    return f"{what}: {paths.visible(str(missing))}"

@@ -1,0 +1,226 @@
+"""Faults before the network, found in running traffic: exact ones in each input, the others in windows of inputs.
+
+Some inputs are impossible: a value outside of what mean and deviation allow, one that is no number, all values alike.
+Others are possible and wrong; they move the mean of a window of pictures. The usual range of such means is learned from
+the first pictures after a canary that passed. Per picture this costs some additions; no tensor is touched.
+"""
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from recognizer.manifest import ChannelOrder, Preprocessing
+from recognizer.reasons import InputReason
+from recognizer.tensor_facts import TensorFacts
+
+WINDOW = 64
+"""Pictures in a window."""
+LEARNING_WINDOWS = 40
+"""Windows from which the usual range is learned: 2,560 pictures."""
+LIMIT_DEVIATIONS = 6.5
+"""A window counts when a mean lies this many standard deviations of windows away: measured in benchmarks/README.md."""
+LONG = 32
+"""Windows whose mean is judged once more, for what happens to few of the pictures only."""
+_EDGE = 0.02
+"""Of the whole range: rounding of half precision and of the resize's filter stays within."""
+_FAR = 10.0
+"""An input this many times farther out than possible was not divided by 255."""
+_FLAT = 1e-4
+_FLOOR = 1e-3
+"""Of the range: a signal that hardly varies from window to window must move by more than this."""
+
+SIGNALS: Final = (
+    "tensor_min",
+    "tensor_max",
+    "mean",
+    "red_minus_blue",
+    "deviation",
+    "channel_spread",
+    "rough_across",
+    "rough_down",
+    "top1_score",
+    "entropy",
+    "top1_logit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The smallest and the largest value that the preprocessing can give."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, spec: Preprocessing) -> "Bounds":
+        lows = [-mean / deviation for mean, deviation in zip(spec.mean, spec.deviation, strict=True)]
+        highs = [(1 - mean) / deviation for mean, deviation in zip(spec.mean, spec.deviation, strict=True)]
+        return cls(min(lows), max(highs))
+
+    @property
+    def range(self) -> float:
+        return self.high - self.low
+
+
+def impossible(facts: TensorFacts, bounds: Bounds) -> InputReason | None:
+    """What is wrong with one input for certain; None when nothing is."""
+    if facts.bad_values:
+        return InputReason.TENSOR_NOT_FINITE
+    room = _EDGE * bounds.range
+    if facts.minimum < bounds.low - room or facts.maximum > bounds.high + room:
+        far = max(facts.maximum - bounds.high, bounds.low - facts.minimum) > _FAR * bounds.range
+        return InputReason.TENSOR_NOT_SCALED if far else InputReason.TENSOR_NORMALIZATION
+    if facts.maximum - facts.minimum <= _FLAT * bounds.range:
+        return InputReason.TENSOR_CONSTANT
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A window of pictures unlike those from which the usual range was learned.
+
+    ``signal`` is the figure that moved most, ``deviations`` by how many standard deviations of a window.
+    """
+
+    reason: InputReason
+    signal: str
+    usual: float
+    found: float
+    deviations: float
+    pictures: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.signal} of the last {self.pictures} pictures is {self.found:.4g}, usually {self.usual:.4g}: "
+            f"{self.deviations:.0f} standard deviations away"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    mean: float
+    deviation: float
+
+
+def signals(facts: TensorFacts, spec: Preprocessing, score: float, entropy: float, logit: float) -> tuple[float, ...]:
+    """The figures of one picture in the order of `SIGNALS`."""
+    first, green, last = facts.channel_means
+    red_minus_blue = first - last if spec.channel_order is ChannelOrder.RGB else last - first
+    spread = statistics.pstdev((first, green, last))
+    return (
+        facts.minimum,
+        facts.maximum,
+        facts.mean,
+        red_minus_blue,
+        math.sqrt(max(facts.variance, 0.0)),
+        spread,
+        facts.rough_across,
+        facts.rough_down,
+        score,
+        entropy,
+        logit,
+    )
+
+
+class TensorMonitor:
+    """Watches the inputs and answers of one model. Not for several threads at once."""
+
+    def __init__(self, spec: Preprocessing, *, window: int = WINDOW, learning_windows: int = LEARNING_WINDOWS) -> None:
+        self._spec = spec
+        self._bounds = Bounds.of(spec)
+        self._window = window
+        self._learning = learning_windows
+        self._sums = [0.0] * len(SIGNALS)
+        self._count = 0
+        self._learned: list[tuple[float, ...]] = []
+        self._usual: tuple[_Usual, ...] = ()
+        self._recent: deque[tuple[float, ...]] = deque(maxlen=LONG)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the usual range is known."""
+        return bool(self._usual)
+
+    def impossible(self, facts: TensorFacts) -> InputReason | None:
+        """What is wrong with one input for certain."""
+        return impossible(facts, self._bounds)
+
+    def learn(self, windows: Iterable[tuple[float, ...]]) -> None:
+        """Takes means of windows of healthy pictures, in the order of `SIGNALS`, as the usual range."""
+        columns = list(zip(*windows, strict=True))
+        floor = _FLOOR * self._bounds.range
+        self._usual = tuple(_Usual(statistics.fmean(one), max(statistics.stdev(one), floor)) for one in columns)
+
+    def observe(self, facts: TensorFacts, score: float, entropy: float, logit: float) -> Shift | None:
+        """Takes one picture in; a `Shift` when it ends a window that is unlike the usual ones."""
+        for index, value in enumerate(signals(facts, self._spec, score, entropy, logit)):
+            self._sums[index] += value
+        self._count += 1
+        if self._count < self._window:
+            return None
+        means = tuple(value / self._window for value in self._sums)
+        self._sums, self._count = [0.0] * len(SIGNALS), 0
+        return self.judge(means)
+
+    def judge(self, means: tuple[float, ...]) -> Shift | None:
+        """The verdict on one window by the means of its signals; while learning there is none."""
+        if not all(math.isfinite(value) for value in means):
+            return None  # the inputs in it were told one by one
+        if not self.learned:
+            self._learned.append(means)
+            if len(self._learned) >= self._learning:
+                self.learn(self._learned)
+                self._learned.clear()
+            return None
+        self._recent.append(means)
+        short = self._shift(means, 1)
+        if short is not None or len(self._recent) < LONG:
+            return short
+        together = tuple(statistics.fmean(column) for column in zip(*self._recent, strict=True))
+        found = self._shift(together, LONG)
+        if found is not None:
+            self._recent.clear()
+        return found
+
+    def _shift(self, means: tuple[float, ...], windows: int) -> Shift | None:
+        # the usual mean is itself known from as many windows as were learned from
+        width = math.sqrt(1 / windows + 1 / self._learning)
+        scores = [
+            (found - usual.mean) / (usual.deviation * width) for found, usual in zip(means, self._usual, strict=True)
+        ]
+        worst = max(range(len(SIGNALS)), key=lambda index: abs(scores[index]))
+        if abs(scores[worst]) <= LIMIT_DEVIATIONS:
+            return None
+        usual = self._usual[worst]
+        return Shift(
+            self._reason(means, scores),
+            SIGNALS[worst],
+            usual.mean,
+            means[worst],
+            abs(scores[worst]),
+            windows * self._window,
+        )
+
+    def _reason(self, means: tuple[float, ...], scores: list[float]) -> InputReason:
+        """The likeliest cause of a shift, by which figures moved and which did not."""
+        found, score = dict(zip(SIGNALS, means, strict=True)), dict(zip(SIGNALS, scores, strict=True))
+        usual = dict(zip(SIGNALS, self._usual, strict=True))
+        moved = {name for name in SIGNALS if abs(score[name]) > LIMIT_DEVIATIONS}
+        outline = {"mean", "deviation", "tensor_min", "tensor_max"}
+        rough = {"rough_across", "rough_down"}
+        if "red_minus_blue" in moved and not moved & (outline | rough):
+            return InputReason.TENSOR_CHANNEL_ORDER
+        if moved & rough and not moved & outline and found["channel_spread"] < usual["channel_spread"].mean / 2:
+            return InputReason.TENSOR_LAYOUT
+        if moved & rough and not moved & outline:
+            return InputReason.TENSOR_RESIZE
+        if {"tensor_min", "tensor_max"} & moved and "deviation" in moved:
+            gain = found["deviation"] / usual["deviation"].mean if usual["deviation"].mean else 1.0
+            shrunk = found["tensor_max"] - found["tensor_min"]
+            whole = usual["tensor_max"].mean - usual["tensor_min"].mean
+            same_form = whole > 0 and abs(shrunk / whole - gain) < 0.25 * max(gain, shrunk / whole)
+            return InputReason.TENSOR_NORMALIZATION if same_form else InputReason.TENSOR_OVERFLOW
+        return InputReason.TENSOR_UNUSUAL
