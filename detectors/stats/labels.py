@@ -25,7 +25,7 @@ from detectors.stats.scores import Reference
 EPSILONS = (0.03, 0.2)
 """The shares that a label may have gained."""
 
-RUN_LENGTH = 200_000
+RUN_LENGTH = 300_000
 """The promised mean number of labels between false alarms of a `LabelStream`."""
 
 EXCESS_SHARE = 0.3
