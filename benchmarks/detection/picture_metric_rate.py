@@ -23,7 +23,7 @@ from detectors.statistical.unusual import Unusual
 
 mpl.rcParams["svg.hashsalt"] = "wumu"
 DAY_MS = 86_400_000
-PICTURES: tuple[tuple[str, str, Unusual], ...] = (
+PICTURES: tuple[tuple[str, str, Metric | Rate], ...] = (
     (
         "latency, ms",
         "realKnownCause/ec2_request_latency_system_failure.csv",
@@ -55,7 +55,7 @@ def judged(kind: Unusual, starts: list[int], values: list[float]) -> tuple[Findi
     return kind.detect(frame, {}).findings
 
 
-def draw(kind: Unusual, title: str, data: Path, name: str, folder: Path) -> None:
+def draw(kind: Metric | Rate, title: str, data: Path, name: str, folder: Path) -> None:
     starts, values = read(data / "data" / name, kind.bucket)
     windows = json.loads((data / "labels" / "combined_windows.json").read_text("utf-8"))[name]
     output = folder / f"{kind.kind}.svg"

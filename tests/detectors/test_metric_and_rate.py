@@ -34,7 +34,7 @@ def rate(**changes: object) -> Rate:
 
 def tell(
     kind: Unusual,
-    values: Sequence[float | None],
+    values: Sequence[float | None] | Floats,
     *,
     memory: Mapping[Key, Memory] | None = None,
     first: int = 0,

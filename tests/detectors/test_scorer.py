@@ -15,7 +15,8 @@ T0_S = 1_700_006_400.0
 
 def series(count: int = 900, *, seed: int = 1) -> Floats:
     random = np.random.default_rng(seed)
-    return 50.0 + 10.0 * np.sin(np.arange(count) * STEP_S / DAY_S * 2 * np.pi) + random.normal(0, 1, count)
+    wave: Floats = np.sin(np.arange(count) * STEP_S / DAY_S * 2 * np.pi)
+    return 50.0 + 10.0 * wave + random.normal(0, 1, count)
 
 
 def scores(values: Floats, scorer: Scorer | None = None, *, first: int = 0) -> list[Scores]:

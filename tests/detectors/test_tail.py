@@ -26,7 +26,8 @@ def heavy(random: np.random.Generator, count: int) -> Floats:
 
 
 def counted(random: np.random.Generator, count: int) -> Floats:
-    return np.abs(2.0 * np.sqrt(random.poisson(3, count) + 0.375) - 3.7)
+    roots: Floats = np.sqrt(random.poisson(3, count) + 0.375)
+    return np.abs(2.0 * roots - 3.7)
 
 
 def learned(scores: Floats) -> Tail:
