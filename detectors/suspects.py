@@ -33,6 +33,8 @@ _PAIRED_FIELDS = 4
 _PAIRED_VALUES = 2
 _KEPT_BY_PAIR = 0.8
 _RARER_BY_PAIR = 0.5
+_BEYOND_DOUBT = 0.001
+"""A story about two fields needs better proof than one about one."""
 
 Part = tuple[str, str]
 """A field and a value."""
@@ -165,8 +167,8 @@ def rank(
 
     ``tallies`` holds the counts by field and value, ``paired`` those of two values together. A suspect holds for a
     fifth of the bad events, is half as common again as in the baseline (or holds for a fifth of the bad events more
-    than is usual), and is significant after Holm's correction for all values that could have been (`testable`). Of values
-    that evidently hold for the same events only the first is told. A pair takes the place of its values where it keeps
+    than is usual), and is significant after Holm's correction for all values that could have been (`testable`). Of
+    values that evidently hold for the same events only the first is told. A pair takes the place of its values where it keeps
     four fifths of the bad events of either, and is at most half as common in the baseline as either, beyond chance.
     """
     if total.bad < 1 or total.base < 1:
@@ -213,7 +215,7 @@ def _says_more(pair: Pair, both: Tally, singles: Mapping[Part, Tally], compared:
         if both.bad < _KEPT_BY_PAIR * alone.bad or both.base > _RARER_BY_PAIR * alone.base:
             return False
         chance = excess_probability(min(both.bad, alone.bad), alone.bad, min(both.base, alone.base), alone.base)
-        if chance * compared > SIGNIFICANT:
+        if chance * compared > _BEYOND_DOUBT:
             return False
     return True
 
