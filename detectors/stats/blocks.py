@@ -1,6 +1,7 @@
 """Blocks of scores as one small array: what is remembered of them, and how they are made comparable."""
 
 import binascii
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +40,10 @@ def to_text(blocks: Blocks) -> str:
     return binascii.b2a_base64(blocks.tobytes(), newline=False).decode("ascii")
 
 
+@lru_cache(maxsize=16)
 def from_text(text: str) -> Blocks:
-    """Raises ValueError for what `to_text` did not write."""
-    raw = binascii.a2b_base64(text, strict_mode=True)
+    """Read-only. Raises ValueError for what can't be blocks."""
+    raw = binascii.a2b_base64(text)
     if len(raw) % LAYOUT.itemsize:
         raise ValueError("no whole number of blocks")
     blocks = np.frombuffer(raw, LAYOUT)
