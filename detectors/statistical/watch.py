@@ -32,7 +32,7 @@ _NARROWING = -0.25
 
 _WIDTHS = (1, 3, 12)
 _AFTERMATH_WIDTHS = (1, 3)
-_AFTERMATH_OUTSIDE = 2.0
+_AFTERMATH_OUTSIDE = 4.0
 _LATELY, _STILL = 3, 0.5
 """Many buckets together speak for now only while the newest three are still half as far out."""
 

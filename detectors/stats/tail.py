@@ -36,7 +36,7 @@ _FURTHEST = 150.0
 _GENERATION = 20_000
 """Scores after which a new generation of peaks begins; the one before it is kept beside it."""
 
-_CAUTION = 1.25
+_CAUTION = 1.75
 """The law is fitted to what was not taken for an incident; chance is thought to be this much more frequent."""
 
 _COUNTED = 3
