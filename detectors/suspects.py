@@ -168,8 +168,9 @@ def rank(
     ``tallies`` holds the counts by field and value, ``paired`` those of two values together. A suspect holds for a
     fifth of the bad events, is half as common again as in the baseline (or holds for a fifth of the bad events more
     than is usual), and is significant after Holm's correction for all values that could have been (`testable`). Of
-    values that evidently hold for the same events only the first is told. A pair takes the place of its values where it keeps
-    four fifths of the bad events of either, and is at most half as common in the baseline as either, beyond chance.
+    values that evidently hold for the same events only the first is told. A pair takes the place of its values where
+    it keeps four fifths of the bad events of either, and is at most half as common in the baseline as either, beyond
+    chance.
     """
     if total.bad < 1 or total.base < 1:
         return ()
