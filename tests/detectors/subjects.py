@@ -78,6 +78,6 @@ SUBJECTS: dict[str, Subject] = {
         lambda: Metric(group_by=HOST, field="duration_ms", min_history="1h", false_alarms="1 per 6h"),
         silent_buckets=60,
     ),
-    "rate": Subject(lambda: Rate(group_by=HOST, min_history="1h", false_alarms="1 per 3h"), silent_buckets=60),
+    "rate": Subject(lambda: Rate(group_by=HOST, min_history="1h", false_alarms="1 per 2h"), silent_buckets=60),
     **{f"threshold of {name}": Subject(partial(_threshold, name)) for name in MeasureName},
 }
