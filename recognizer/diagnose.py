@@ -130,8 +130,11 @@ def _of_file(path: object) -> InputReason | None:
         os.close(handle)
 
 
-def of_content(path: object) -> InputReason | None:
-    """Why a decoder answered nothing although a file can be read: it is no image, or a broken one."""
+def of_content(path: object, platform: str = os.name) -> InputReason | None:
+    """Why a decoder answered nothing although a file can be read: it is no image, or a broken one.
+
+    On Windows (``platform`` ``nt``) a name beyond ASCII is enough: OpenCV looks for it under another one.
+    """
     if not isinstance(path, (str, bytes)) or _of_file(path) is not None:
         return None
     try:
@@ -142,4 +145,7 @@ def of_content(path: object) -> InputReason | None:
             os.close(handle)
     except (OSError, ValueError):
         return None
-    return InputReason.IMAGE_CORRUPT if begin.startswith(_IMAGE_BEGINNINGS) else InputReason.IMAGE_NOT_AN_IMAGE
+    if not begin.startswith(_IMAGE_BEGINNINGS):
+        return InputReason.IMAGE_NOT_AN_IMAGE
+    on_windows = platform == "nt" and not path.isascii()
+    return InputReason.PATH_NON_ASCII_ON_WINDOWS if on_windows else InputReason.IMAGE_CORRUPT

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from recognizer.near import Match, best
 from recognizer.paths import PathIssue, clean, inspect
@@ -150,10 +151,14 @@ class _Search:
     def meant(self, path: str) -> Meant | None:
         """By cleaning the name first, then by what the folders hold."""
         cleaned = clean(path)
-        for start, rest, certain in self._places(cleaned):
-            found = "/".join((start, *rest))
-            if self._is_file(found) and _differs(found, path):
-                return Meant(os.path.realpath(found), _reason_of(path, InputReason.FILE_MISSING), certain)
+        for candidate, reason in (
+            (cleaned, InputReason.FILE_MISSING),
+            (unquote(path), InputReason.PATH_PERCENT_ENCODED),
+        ):
+            for start, rest, certain in self._places(candidate):
+                found = "/".join((start, *rest))
+                if self._is_file(found) and _differs(found, path):
+                    return Meant(os.path.realpath(found), _reason_of(path, reason), certain)
         if self._sound:
             self._load_sound()
         for start, rest, certain in self._places(cleaned):

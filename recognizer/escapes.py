@@ -18,7 +18,8 @@ _CHARACTER_ESCAPE: Final = re.compile(
     r"|#U[0-9A-Fa-f]{4}"
 )
 _DRIVE: Final = re.compile(r"\s*[\"']?[A-Za-z]:")
-_PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_TELLING_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?!\d)|%25[0-9A-Fa-f]{2}")
 # No encoder escapes letters and digits: such a percent sign is part of the name.
 _PERCENT_OF_A_NAME: Final = re.compile(r"%(?:3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa])")
 
@@ -90,16 +91,31 @@ def _typed(character: str) -> str:
 
 def percent_position(path: str) -> int | None:
     """Where the first percent escape stands, None where the path holds none."""
-    if percent_decoded(path) == path or (found := _PERCENT.search(path)) is None:
-        return None
-    return found.start()
+    position = 0
+    for component in path.split("/") if "%" in path else ():
+        if _component_decoded(component) != component:
+            return position + component.index("%")
+        position += len(component) + 1
+    return None
 
 
 def percent_decoded(path: str) -> str:
-    """The path with its percent escapes decoded, or unchanged where they are no UTF-8 or no escapes at all."""
-    if "%" not in path or _PERCENT.search(path) is None or _PERCENT_OF_A_NAME.search(path):
-        return path
+    """The path with the percent escapes of its components decoded; percent signs of a name are left alone.
+
+    ``100%.png`` and ``5%24h.png`` are names. An encoder leaves no other percent sign, escapes neither letters nor
+    digits, and with them every blank and every character beyond ASCII.
+    """
+    return "/".join(map(_component_decoded, path.split("/"))) if "%" in path else path
+
+
+def _component_decoded(component: str) -> str:
+    if component.count("%") != len(_PERCENT.findall(component)) or _PERCENT_OF_A_NAME.search(component):
+        return component
     try:
-        return unquote(path, errors="strict")
+        decoded = unquote(component, errors="strict")
     except UnicodeDecodeError:
-        return path
+        return component
+    if not decoded.isascii() and component.isascii():
+        return decoded
+    whole = component.isascii() and " " not in component and decoded.isprintable()
+    return decoded if whole and _TELLING_PERCENT.search(component) else component

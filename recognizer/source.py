@@ -65,23 +65,23 @@ def read_file(path: object, max_bytes: int, access: Access = ANY_FILE) -> Source
     name = as_bytes(path)
     text = os.fsdecode(name)
     if access.roots is not None and not is_inside(text, access.roots):
-        return _read_instead(text, _outside(text), max_bytes, access)
+        if not is_inside(paths.clean(text), access.roots):
+            raise _outside(text)
+        # "/in/a.png" in quotes only seems to lie outside
+        missing = explain(text, InputReason.PATH_OUTSIDE_ROOTS, access.roots)
+        return _read_instead(text, _path_fault(text, missing), missing, max_bytes, access)
     try:
         return Source(_read(name, max_bytes, access), text, issue_reasons(text))
     except OSError as error:
-        fault, missing = _file_fault(error, name, text, access)
-        if missing is None:
+        fault, found = _file_fault(error, name, text, access)
+        if found is None:
             raise fault from error
-        return _read_instead(text, fault, max_bytes, access, missing)
+        return _read_instead(text, fault, found, max_bytes, access)
 
 
-def _read_instead(
-    text: str, fault: InputFault, max_bytes: int, access: Access, missing: Missing | None = None
-) -> Source:
+def _read_instead(text: str, fault: InputFault, missing: Missing, max_bytes: int, access: Access) -> Source:
     """The file that was meant, where the configuration allows it and there is no doubt; else the fault is raised."""
-    if missing is None and access.repair is not Repair.NEVER and paths.inspect(text):
-        missing = explain(text, fault.reason, access.roots)  # "/in/a.png" in quotes seems to lie outside
-    meant = None if missing is None else missing.meant
+    meant = missing.meant
     if access.repair is Repair.NEVER or meant is None or not meant.certain:
         raise fault
     try:

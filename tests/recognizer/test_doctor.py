@@ -26,6 +26,7 @@ FILES = [
     "upload/паром.png",
     "test/bailing.png",
     "test/北京.png",
+    "test/v1 01.png",
 ]
 
 REPAIRABLE = [
@@ -55,6 +56,7 @@ REPAIRABLE = [
     ("file://{root}/%E4%B8%8A%E4%BC%A0/%E7%99%BE%E7%81%B5.png", Reason.PATH_URL, "上传/百灵.png"),
     ("{root}/%E4%B8%8A%E4%BC%A0/%E7%99%BE%E7%81%B5.png", Reason.PATH_PERCENT_ENCODED, "上传/百灵.png"),
     ("{root}/%25E4%25B8%258A%25E4%25BC%25A0/百灵.png", Reason.PATH_PERCENT_ENCODED, "上传/百灵.png"),
+    ("{root}/test/v1%2001.png", Reason.PATH_PERCENT_ENCODED, "test/v1 01.png"),
     ("{root}/upload/my+photo.png", Reason.PATH_PLUS_FOR_SPACE, "upload/my photo.png"),
     ("{root}/上传/批次+1/照片（1）.png", Reason.PATH_PLUS_FOR_SPACE, "上传/批次 1/照片（1）.png"),
     ("{root}/上传/&#30334;&#28789;.png", Reason.PATH_HTML_OR_U_ESCAPE, "上传/百灵.png"),
