@@ -42,10 +42,10 @@ class Metric(Unusual):
         default=("host", "model_name"), description="one series per combination of these fields' values"
     )
     field: str = Field(min_length=1, description="the numeric field")
-    summary: Summary = Field(default=Summary.AVG, description="which number stands for the values of a bucket")
+    measure: Summary = Field(default=Summary.AVG, description="which number stands for the values of a bucket")
 
     def query(self) -> Query:
-        statistic = Statistic.MAX if self.summary is Summary.INCREASE else Statistic(self.summary.value)
+        statistic = Statistic.MAX if self.measure is Summary.INCREASE else Statistic(self.measure.value)
         return Query(
             where=self.where,
             group_by=self.group_by,
@@ -56,11 +56,11 @@ class Metric(Unusual):
 
     def points(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
         known = self._known(frame, series, state)
-        return self._increases(known, state.carried) if self.summary is Summary.INCREASE else known
+        return self._increases(known, state.carried) if self.measure is Summary.INCREASE else known
 
     def carry(self, frame: Frame, series: Series, state: State) -> tuple[int, float] | None:
         """The newest value of a counter and when it was seen."""
-        if self.summary is not Summary.INCREASE:
+        if self.measure is not Summary.INCREASE:
             return None
         return max(self._known(frame, series, state), default=state.carried)
 

@@ -196,7 +196,7 @@ def test_a_counter_that_starts_again_is_no_alarm_and_one_that_runs_away_is() -> 
     grown = np.random.default_rng(4).poisson(50, 900).cumsum()
     grown[500:] -= grown[500]
     grown[700:] -= grown[700]
-    counter = metric(field="requests", summary="increase")
+    counter = metric(field="requests", measure="increase")
     assert not told(counter, grown.astype(float).tolist())
     runaway = [*grown.astype(float), *(grown[-1] + 500.0 * np.arange(1, 20))]
     assert {finding.details["way"] for finding in told(counter, runaway)} == {"up"}
@@ -206,7 +206,7 @@ def test_a_counter_over_a_gap_is_spread_over_it() -> None:
     """Ten missing minutes are ten minutes' growth, not one minute's."""
     values: list[float | None] = np.random.default_rng(4).poisson(50, 800).cumsum().astype(float).tolist()
     values[500:510] = [None] * 10
-    assert not told(metric(field="requests", summary="increase"), values)
+    assert not told(metric(field="requests", measure="increase"), values)
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
