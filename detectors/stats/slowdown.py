@@ -39,6 +39,7 @@ _LAST = np.array(WINDOWS) - 1
 _LEAST_Z = 1.0
 _LEAST_TAIL_Z = 1.5
 _EMPTY = 1e9
+_SHARES = 1e-4, 0.5
 
 State = dict[str, Floats]
 Ints = NDArray[np.int64]
@@ -161,7 +162,8 @@ def contrast(state: State) -> Contrasts:
     held = np.maximum(values, 1e-9)[..., None]
     excess = np.cumsum(state["excess"], axis=1)[:, _LAST]
     expected = np.cumsum(state["expected"], axis=1)[:, _LAST]
-    mean, share = excess / held, expected / held
+    # a season's profile may take more off a share than there is
+    mean, share = excess / held, np.clip(expected / held, *_SHARES)
     from_short, from_long = state["short"][:, _LAST], state["long"][:, _LAST]
     variance_of_one = share * (1.0 - share)
     variance_of_one[..., LOCATION] = 1.0
@@ -185,7 +187,7 @@ def contrast(state: State) -> Contrasts:
         rise=mean - level,
         variance=np.maximum(variance, noise),
         level=level,
-        share=np.clip(share + level, 1e-4, 0.5),
+        share=np.clip(share + level, *_SHARES),
         beyond=excess + expected,
     )
 
