@@ -115,7 +115,7 @@ def test_an_alert_that_was_normal_ends_and_does_not_come_again(tmp_path: Path, b
     settings(place.config, place.log)
     assert wumu("once", *place.options).returncode == 1
     (alert,) = _firing(place)
-    assert (alert["rule"], alert["key"]) == ("slow-inference", {"host": "gpu-7"})
+    assert (alert["rule"], alert["key"]) == ("slow-inference", {"host": "gpu-7", "model_name": "m"})
     series = json.loads(verb("explain", "slow-inference", "--json", *place.options).stdout)["series"]
     assert [one["stage"] for one in series] == ["alarmed"]
     with running(place.config, place.state) if beside == "daemon" else contextlib.nullcontext():
