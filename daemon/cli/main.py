@@ -25,6 +25,7 @@ VERBS = {
     "query": "events that match a KQL filter",
     "trace": "every event of one picture, invisible characters made visible",
     "recognize": "recognise pictures, one line each",
+    "model": "look at a model, check it, bring it into the native format",
     "demo": "pictures in, a remedied alert out, in under five minutes",
 }
 
@@ -41,6 +42,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 VERB = "wumu.verb"
 EXTRAS = {
     "recognize": "recognizer",
+    "model": "recognizer",
     "demo": "demo",
     "matplotlib": "pictures",
     "elasticsearch": "elasticsearch",

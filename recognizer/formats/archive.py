@@ -36,30 +36,32 @@ def members(data: bytes) -> frozenset[str]:
 
 
 def screen(data: bytes, path: Path) -> None:
-    """Refuses a pickle, alone or anywhere in an archive, that names anything but tensors. Runs nothing.
+    """Refuses a pickle, alone or in an archive, that names anything but tensors. Runs nothing.
 
-    torch's own reader refuses the same; this look before it says what was found. An archive in an archive is followed
-    once: `torch.export` keeps its sample inputs so.
+    torch's own reader of weights refuses the same; this look before it says what was found.
     """
     if data.startswith(_PICKLE):
         _screen_pickle(data, path)
         return
-    for content in _contents(data, path):
-        if content.startswith(_PICKLE):
+    for name, content in contents(data, path):
+        if name.endswith(".pkl"):
             _screen_pickle(content, path)
-        elif content.startswith(ZIP):
-            for inner in _contents(content, path):
-                if inner.startswith(_PICKLE):
-                    _screen_pickle(inner, path)
 
 
-def _contents(data: bytes, path: Path) -> Iterator[bytes]:
+def contents(data: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
+    """Every member of an archive, its name without the top folder; `ModelError` for one that is not plain.
+
+    A name that stands there twice, in whatever case, could be one thing to this look and another to torch's reader.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _INFLATION * len(data):
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > _INFLATION * len(data):
                 raise invalid(path, "unpacks to far more than its size: no model is stored so")
-            for entry in archive.infolist():
-                yield archive.read(entry)
+            if len({entry.filename.lower() for entry in entries}) < len(entries):
+                raise invalid(path, "names one member twice")
+            for entry in entries:
+                yield entry.filename.partition("/")[2], archive.read(entry)
     except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, EOFError) as error:
         raise invalid(path, f"is no whole archive: {error}") from error
 
