@@ -11,16 +11,19 @@ Nothing here raises into the service, whatever the values: an event that can't b
 that can carries the count in ``dropped_before``. Threads, asyncio tasks and forked children each keep their own place.
 """
 
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from itertools import repeat
 from typing import Any, Final
 
+from recognizer.batch import MOST
 from recognizer.diagnose import NO_PATH, diagnose
 from recognizer.emitter import EMITTER, path_fields
 from recognizer.reasons import EventType
 from recognizer.recognition import BLOCK, Recognition, current, recognition
 from recognizer.sinks import Sink
 
-__all__ = ["Recognition", "configure", "current", "log_event", "recognition", "together"]
+__all__ = ["Recognition", "configure", "current", "log_event", "log_events", "recognition", "together"]
 
 
 _INPUT_ERROR: Final = EventType.INPUT_ERROR.value
@@ -49,6 +52,41 @@ def log_event(event_type: str, /, **fields: Any) -> None:
     except RecursionError:
         EMITTER.dropped += 1  # the service's stack is full: no room for another call
     except Exception as fault:  # noqa: BLE001 - nothing may reach the service: it is said and counted
+        EMITTER.lose(1, fault)
+
+
+def log_events(events: Iterable[dict[str, Any]]) -> None:
+    """Write many events in one go, each a dict with its ``event_type``: a fraction of what as many `log_event` cost.
+
+    They go out in one write when the call is made, so nothing is held that a dying process could lose. Cheapest when
+    all begin with the same key (``event_type``, say) and either all or none bring a ``timestamp``; without one they all
+    have the time of the call. ``file_dir`` is left to the reader, who derives it. What one event holds spoils no other.
+    The dicts stay as they are.
+    """
+    try:
+        many, block = list(events), BLOCK.get()
+    except Exception as fault:  # noqa: BLE001 - the caller's own iterator ran: it may raise anything
+        EMITTER.lose(1, fault)
+        return
+    for start in range(0, len(many), MOST):
+        part = many[start : start + MOST]
+        if block is not None or _needs_a_look(part) or not EMITTER.emit_block(part):
+            with EMITTER.together():
+                for event in part:
+                    _log_one(event)
+
+
+def _needs_a_look(events: list[dict[str, Any]]) -> bool:
+    """Whether one of them is no dict, or an input_error, which may need its reason found."""
+    return set(map(type, events)) != {dict} or _INPUT_ERROR in map(dict.get, events, repeat("event_type"))
+
+
+def _log_one(event: Mapping[str, Any]) -> None:
+    try:
+        fields = dict(event)
+        event_type = fields.pop("event_type")
+        log_event(event_type, **fields)
+    except Exception as fault:  # noqa: BLE001 - what is no event, or has no type, is lost alone
         EMITTER.lose(1, fault)
 
 

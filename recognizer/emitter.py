@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from time import time_ns
 from typing import Any, Final
 
+from recognizer.batch import join_lines
 from recognizer.encode import as_text, encode
 from recognizer.limits import SCHEMA_VERSION
 from recognizer.paths import parent, visible
-from recognizer.sinks import MemorySink, Sink, say
+from recognizer.sinks import FileSink, MemorySink, Sink, say
 
 _RUN_BYTES: Final = 8
 _MAX_HEADS: Final = 64
@@ -131,6 +132,39 @@ class Emitter:
             self.lose(dropped + 1, fault)
         except RecursionError:
             self.dropped += dropped + 1  # the service's stack is full: no room even for taking a lock
+
+    def emit_block(self, events: list[dict[str, Any]]) -> bool:
+        """Write many events (`MOST` at most), each with its ``event_type``, in one go. Never raises.
+
+        False when that can't be: nothing was written, and they must be told one by one. Events that bring no time are
+        stamped with the same one; `file_dir` is left to the reader.
+        """
+        if self.sink is None:
+            return True
+        if self.dropped or self._held.sink is not None:
+            return False  # one by one an event tells of the losses, and where it stands among those held back
+        block = self._joined(events)
+        if block is None:
+            return False
+        taken, fault = 0, None
+        try:
+            if isinstance(self.sink, FileSink):
+                taken = self.sink.write_block(block, len(events))
+            else:
+                taken = self.sink.write_lines(block.splitlines(keepends=True))
+        except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
+            fault = caught
+        if taken < len(events):
+            self.lose(len(events) - taken, fault)
+        return True
+
+    def _joined(self, events: list[dict[str, Any]]) -> bytes | None:
+        stamps = {name: value for name, value in self._common.items() if name != "event_type"}
+        stamps |= {"dropped_before": 0, "event_id": f"{self._run}{self._next()}."}
+        try:
+            return join_lines(events, encode(stamps)[: -len('"}\n')], frozenset(stamps), time_ns() // 1_000_000)
+        except Exception:  # noqa: BLE001 - something is no event: one by one it is found, told and counted alone
+            return None
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:

@@ -207,10 +207,13 @@ class FileSink(_Descriptor):
         return True
 
     def write_lines(self, lines: Sequence[bytes]) -> int:
-        data = b"".join(lines)
+        return self.write_block(b"".join(lines), len(lines))
+
+    def write_block(self, block: bytes, count: int) -> int:
+        """`write_lines` of ``count`` lines that are joined already."""
         with self._lock:
-            taken = self._write_looking(data, time.monotonic())
-        return len(lines) if taken == len(data) else data.count(b"\n", 0, taken)
+            taken = self._write_looking(block, time.monotonic())
+        return count if taken == len(block) else block.count(b"\n", 0, taken)
 
     def _write_looking(self, lines: bytes, now: float) -> int:
         """How many bytes were taken. Sees to the file first: twice a second, and as long as something is wrong."""
