@@ -67,7 +67,7 @@ def test_the_unit_from_start_to_stop(tmp_path: Path) -> None:
         happen("after-a-bad-reload")
         systemd.write(CONFIG, config.replace("tick: 1s", "tick: 2s"))
         systemd.run("systemctl", "reload", "wumu")
-        eventually(lambda: "reloaded: 18 rules" in systemd.output("wumu"), "a good configuration is taken")
+        eventually(lambda: "reloaded: 19 rules" in systemd.output("wumu"), "a good configuration is taken")
         happen("after-a-good-reload")
 
         systemd.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "wumu")

@@ -14,7 +14,7 @@ from tests.support.emission import emitting_to
 from tests.support.pages import ROOT, blocks
 
 READMES = [ROOT / "README.md", ROOT / "README.zh.md"]
-NUMBERS = {"eighteen": 18, "十八": 18}
+NUMBERS = {"nineteen": 19, "十九": 19}
 CHANNEL = "version: 1\nchannels:\n  mail-ops: {kind: mail, host: h, from: a@example.com, to: [b@example.com]}\n"
 
 

@@ -50,7 +50,7 @@ def test_the_page_keeps_its_word(tmp_path: Path) -> None:
 
     said = reader.type(configure)
     assert "warning: nobody is told" in said
-    assert "alerts.yaml: 18 rules, 0 channels, 1 warning\n" in said
+    assert "alerts.yaml: 19 rules, 0 channels, 1 warning\n" in said
 
     (tmp_path / "service.py").write_text(reader.moved(service))
     assert reader.type(good) == ""
