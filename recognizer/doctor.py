@@ -33,7 +33,7 @@ class Effort:
     sound: bool = True
 
 
-SMALL_EFFORT: Final = Effort(entries=500, duration_ms=20.0, sound=False)
+SMALL_EFFORT: Final = Effort(entries=500, duration_ms=250.0, sound=False)
 """For a service that has just failed to open a picture: it must not make it wait."""
 
 

@@ -1,6 +1,7 @@
 """The one exception of reading a picture: a closed reason, one line for a human, and what was found on the way."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from recognizer.reasons import InputReason
 
@@ -26,3 +27,15 @@ class InputFault(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def fields(self) -> dict[str, Any]:
+        """What an ``input_error`` tells of it."""
+        known = {
+            "error": self.message,
+            "reason": self.reason.value,
+            "path_issues": [issue.value for issue in self.path_issues] or None,
+            "path_cleaned": self.path_cleaned,
+            "path_cleaned_exists": self.path_cleaned_exists,
+            "path_suggested": self.path_suggested,
+        }
+        return {name: value for name, value in known.items() if value is not None}

@@ -25,6 +25,8 @@ from recognizer.paths import visible
 from recognizer.preprocess import Prepared, channel_conversion, prepare
 from recognizer.reasons import InputReason
 from recognizer.result import Result
+from recognizer.sound import is_installed
+from recognizer.source import ANY_FILE, Access
 from recognizer.tensor_monitor import TensorMonitor
 
 LOW_CONFIDENCE = 0.3
@@ -66,8 +68,16 @@ class Recognizer:
         limits: Limits = DEFAULT_LIMITS,
         low_confidence: float = LOW_CONFIDENCE,
         canary_minutes: float | None = None,
+        access: Access = ANY_FILE,
+        searchable: bool | None = None,
     ) -> None:
-        """``canary_minutes``: how often the canary is asked again while pictures come, or never."""
+        """``canary_minutes``: how often the canary is asked again while pictures come, or never.
+
+        ``access``: which files may be read, and whether the file that was meant is read in place of a faulty path.
+        ``searchable``: whether events carry the words of the path for `wumu search`; by default where pypinyin is.
+        """
+        self._access = access
+        self._searchable = is_installed() if searchable is None else searchable
         self._model = model
         self._monitor = TensorMonitor(model.manifest.preprocessing)
         self._scored = model.manifest.score is not ScoreKind.LOGIT
@@ -87,6 +97,8 @@ class Recognizer:
         limits: Limits = DEFAULT_LIMITS,
         low_confidence: float = LOW_CONFIDENCE,
         canary_minutes: float | None = None,
+        access: Access = ANY_FILE,
+        searchable: bool | None = None,
     ) -> "Recognizer":
         """The recognizer with the model at ``path`` (see `recognizer.model.load`), and a model_loaded event.
 
@@ -100,7 +112,14 @@ class Recognizer:
             tell_refused(path, error)
             raise
         tell_loaded(model, (time.perf_counter() - started) * 1_000, auto=device == "auto")
-        return cls(model, limits=limits, low_confidence=low_confidence, canary_minutes=canary_minutes)
+        return cls(
+            model,
+            limits=limits,
+            low_confidence=low_confidence,
+            canary_minutes=canary_minutes,
+            access=access,
+            searchable=searchable,
+        )
 
     @property
     def model_name(self) -> str:
@@ -149,12 +168,13 @@ class Recognizer:
         Only the first event is written here, so that a picture that kills the process is known. The others follow for
         the whole batch at once, with the time at which they happened: one after the other they cost less.
         """
-        events = recognition(path, model_name=self.model_name)
+        events = recognition(path, model_name=self.model_name, searchable=self._searchable)
         events.input_start()
         one = _Input(_as_text(path), events)
         started = time.perf_counter()
         try:
-            one.picture = read(path, self._limits)  # type: ignore[arg-type]  # read() itself refuses what is no path
+            # read() itself refuses what is no path
+            one.picture = read(path, self._limits, self._access)  # type: ignore[arg-type]
             one.decoded = _moment(started)
             started = time.perf_counter()
             one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)
@@ -199,6 +219,7 @@ class Recognizer:
             dtype=picture.dtype,
             image_format=picture.format,
             **({"image_issues": picture.issues} if picture.issues else {}),
+            **({"path_suggested": picture.repaired} if picture.repaired is not None else {}),
         )
         if prepared is None or one.ended is None:
             return
@@ -273,6 +294,7 @@ class Recognizer:
             path_issues=path_issues,
             path_cleaned=None if fault is None else fault.path_cleaned,
             path_cleaned_exists=None if fault is None else fault.path_cleaned_exists,
+            path_suggested=picture.repaired if picture is not None else fault.path_suggested if fault else None,
             shape=None if picture is None else picture.shape,
             image_format=None if picture is None else picture.format,
         )
@@ -296,7 +318,7 @@ def _moment(started: float) -> _Moment:
 
 
 def _tell_fault(one: _Input, fault: InputFault, at: _Moment) -> None:
-    one.events.input_error(fault.message, fault.reason, timestamp=at.timestamp, duration_ms=at.duration_ms)
+    one.events.input_error(fault, timestamp=at.timestamp, duration_ms=at.duration_ms)
 
 
 def _unforeseen(error: Exception) -> InputFault:

@@ -12,8 +12,11 @@ from typing import Any, Final, Self, TypeVar, cast
 from recognizer.diagnose import NO_PATH, diagnose, of_content
 from recognizer.emitter import EMITTER, path_fields
 from recognizer.encode import as_text
-from recognizer.paths import issue_names
+from recognizer.fault import InputFault
+from recognizer.missing import character_fields
+from recognizer.paths import inspect, issue_names
 from recognizer.reasons import EventType, InputReason
+from recognizer.search import fields as search_fields
 
 _REQUEST_BYTES: Final = 12
 _CHANNEL_COUNTS: Final = (1, 2, 3, 4)
@@ -42,9 +45,17 @@ class Recognition:
     can be traced to the pictures it happens to: ``carried`` holds that.
     """
 
-    def __init__(self, file_path: object, model_name: str | None = None, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        file_path: object,
+        model_name: str | None = None,
+        request_id: str | None = None,
+        *,
+        searchable: bool = False,
+    ) -> None:
         self.request_id = request_id if request_id is not None else os.urandom(_REQUEST_BYTES).hex()
         self._path = file_path
+        self._searchable = searchable
         self.carried: dict[str, Any] = {"request_id": self.request_id}
         if model_name is not None:
             self.carried["model_name"] = model_name
@@ -94,6 +105,8 @@ class Recognition:
             derived["path_issues"] = issues
         if (size := _size(self._path)) is not None:
             derived["file_size"] = size
+        if self._searchable:
+            derived |= search_fields(self._path)
         self._tell(EventType.INPUT_START, derived, fields)
 
     @_harmless
@@ -123,6 +136,11 @@ class Recognition:
         fallback: InputReason | None = None,
     ) -> None:
         self._failed = True
+        if isinstance(error, InputFault) and stated is None:
+            # the reader has looked already, and where it may
+            issues = inspect(self._path)
+            self._tell(EventType.INPUT_ERROR, {**error.fields(), **character_fields(issues)}, fields)
+            return
         derived = diagnose(error, self._path, stated)
         if fallback is not None and derived["reason"] == InputReason.UNSPECIFIED:
             derived["reason"] = fallback.value
@@ -170,13 +188,16 @@ def current() -> Recognition | None:
     return BLOCK.get()
 
 
-def recognition(file_path: object, model_name: str | None = None, request_id: str | None = None) -> Recognition:
+def recognition(
+    file_path: object, model_name: str | None = None, request_id: str | None = None, *, searchable: bool = False
+) -> Recognition:
     """The block in which one picture is recognised: ``with recognition(path) as r: …``.
 
     Writes ``input_start`` on entry. An exception that leaves the block is told as ``input_error`` (before decoding)
     or as ``business_output`` with status ``error``, and goes on unchanged. Blocks may nest, also across ``await``.
+    ``searchable`` adds the words of the path and their sound, for `wumu search` (see `recognizer.search`).
     """
-    return Recognition(file_path, model_name, request_id)
+    return Recognition(file_path, model_name, request_id, searchable=searchable)
 
 
 def _failure_reason(fault: Exception) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Result:
     image_issues         what is odd about the picture though it was recognised
     path_issues          what is wrong with the path
     path_cleaned         the path that was probably meant, when it differs, and whether a file stands there
+    path_suggested       the existing file that was meant; of a picture that was recognised: which was read instead
     shape, image_format  the file's height, width, channels and its format, when it could be decoded
     """
 
@@ -33,6 +34,7 @@ class Result:
     path_issues: tuple[InputReason, ...] = ()
     path_cleaned: str | None = None
     path_cleaned_exists: bool | None = None
+    path_suggested: str | None = None
     shape: tuple[int, int, int] | None = None
     image_format: ImageFormat | None = None
 
@@ -59,6 +61,7 @@ class Result:
             "path_issues": self.path_issues,
             "path_cleaned": self.path_cleaned,
             "path_cleaned_exists": self.path_cleaned_exists,
+            "path_suggested": self.path_suggested,
             "shape": self.shape,
             "image_format": self.image_format,
             "model_name": self.model_name,

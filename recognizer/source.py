@@ -43,7 +43,7 @@ class Access:
     repair: Repair = Repair.NEVER
 
     def __post_init__(self) -> None:
-        if self.repair is not Repair.NEVER and not self.roots:
+        if self.repair != Repair.NEVER and not self.roots:
             raise ValueError(f"repair={self.repair} needs roots: the folders in which a file may be read instead")
 
 
@@ -82,7 +82,7 @@ def read_file(path: object, max_bytes: int, access: Access = ANY_FILE) -> Source
 def _read_instead(text: str, fault: InputFault, missing: Missing, max_bytes: int, access: Access) -> Source:
     """The file that was meant, where the configuration allows it and there is no doubt; else the fault is raised."""
     meant = missing.meant
-    if access.repair is Repair.NEVER or meant is None or not meant.certain:
+    if access.repair == Repair.NEVER or meant is None or not meant.certain:
         raise fault
     try:
         data = _read(os.fsencode(meant.path), max_bytes, access)
