@@ -1,4 +1,4 @@
-"""How well `latency` finds slowdowns at a rate of false alarms, beside an ElastAlert-style ratio, as JSON.
+"""How well `latency` finds slowdowns at a rate of false alarms, beside a ratio of windows and a z-score, as JSON.
 
     python -m benchmarks.detection.latency [--seeds 3] [--days 14] [--seed0 0] [--laws 1]
 
@@ -37,6 +37,17 @@ def ratio(world: World, width: int = 10) -> Floats:
     before = np.concatenate([np.full(width, means[0]), means[:-width]])
     quotients: Floats = means / np.maximum(before, 1e-9)
     return quotients
+
+
+def z_score(world: World, width: int = 60) -> Floats:
+    """The recipe known from Prometheus: how many standard deviations the minute's mean lies above the last hour's."""
+    count = np.minimum(np.arange(len(world.mean)), width)
+    start = np.arange(len(world.mean)) - count
+    total, squares = (np.concatenate([[0.0], np.cumsum(values)]) for values in (world.mean, world.mean**2))
+    mean = (total[:-1] - total[start]) / np.maximum(count, 1)
+    variance = (squares[:-1] - squares[start]) / np.maximum(count, 1) - mean**2
+    scores: Floats = np.where(count == width, (world.mean - mean) / np.sqrt(np.maximum(variance, 1e-6)), 0.0)
+    return scores
 
 
 def episodes(hits: np.ndarray) -> int:
@@ -109,6 +120,7 @@ def main() -> None:
             entry: dict[str, object] = {"law": law.value, "per_minute": rate, "promise": promise(clean)}
             entry["latency"] = detection(latency, clean, faulty)
             entry["ratio of windows"] = detection(ratio, clean, faulty)
+            entry["z-score"] = detection(z_score, clean, faulty)
             report.append(entry)
     asked = {"seeds": given.seeds, "first_seed": given.seed0, "days": given.days}
     print(json.dumps({"conditions": conditions("numpy") | asked, "results": report}, indent=2))
