@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from daemon import search
 from daemon.errors import BadRequest
 from daemon.evaluate import Due, RuleState, due
 from daemon.ledger.ledger import Ledger
@@ -25,9 +26,10 @@ from recognizer.paths import UNSAFE_RANGES, clean, visible
 from rules.model import Config, Rule
 from rules.where import WhereError, parse, to_kql
 
-VERBS = ("query", "trace", "explain", "ask")
+VERBS = ("query", "search", "trace", "explain", "ask")
 MAX_EVENTS = 10_000
 MAX_REQUESTS_TRACED = 50
+MAX_EVENTS_SEARCHED = 2_000
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SHOWN = re.compile(r"‹U\+([0-9A-F]{4,6})›")
 _SUSPECT_PATH = all_of(
@@ -49,6 +51,7 @@ class Console:
         """By the name the socket knows them by."""
         return {
             "query": lambda a: self.query(a["where"], a["since_ms"], a["limit"]),
+            "search": lambda a: self.search(a["terms"], a["since_ms"], a["limit"]),
             "trace": lambda a: self.trace(a["what"], a["since_ms"]),
             "explain": lambda a: self.explain(a["rule"], a["turns"]),
             "ask": lambda a: self.ask(a["asks"]),
@@ -64,6 +67,18 @@ class Console:
             ) from fault
         found = self._sample(condition, since_ms, limit)
         return [fields(event) for event in reversed(found)]
+
+    def search(self, terms: Sequence[str], since_ms: int, limit: int) -> list[dict[str, Any]]:
+        """Pictures whose path holds one of the terms, as it is written or as it sounds, the one seen last first."""
+        wanted = [text for term in terms[: search.MAX_TERMS] if (text := _UNSTORABLE.sub(_as_stored, term).strip())]
+        if not wanted:
+            raise BadRequest("there is no word to search for", hint="wumu search bailing")
+        found = self._sample(search.condition(wanted), since_ms, MAX_EVENTS_SEARCHED)
+        last = {event.file_path: event.request_id for event in reversed(found) if event.request_id}
+        requests = list(dict.fromkeys(last.values()))[-limit:]
+        whole = any_of(*(equals("request_id", request) for request in requests))
+        told = self._sample(whole, since_ms, MAX_EVENTS_SEARCHED) if requests else ()
+        return search.pictures(found, told, limit)
 
     def trace(self, what: str, since_ms: int) -> list[dict[str, Any]]:
         """All events of the pictures that ``what`` names: a request, an event, a path as given, as meant, or as shown

@@ -88,7 +88,7 @@ def elasticsearch_template(pattern: str = "wumu-*") -> dict[str, Any]:
     return {
         "index_patterns": [pattern],
         "priority": TEMPLATE_PRIORITY,
-        "version": SCHEMA_VERSION,
+        "version": SCHEMA_VERSION * 1_000 + len(properties),  # grows with every field, so that the template is renewed
         "_meta": {"description": "events of an image-recognition service, kept by wumu"},
         "template": {
             "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "1s"},

@@ -99,7 +99,7 @@ def _meant(stretch: str) -> str | None:
     if _HIGH_LATIN.fullmatch(stretch) or _BOXES.search(stretch):
         for read_as in ("latin-1", "cp437"):
             meant = _reread(stretch, read_as, "gb2312")
-            if meant is not None and len(meant) >= 2 and _is_common(meant):
+            if meant is not None and len(meant) >= 2 and is_common(meant):
                 return meant
     return None
 
@@ -115,14 +115,14 @@ def _is_better(meant: str, stretch: str, read_as: str) -> bool:
     """Whether the stretch is the wrong reading of ``meant``, beyond chance."""
     if read_as == "gb18030":
         rest = _EMOJI.sub("", meant)
-        return not any(map(str.isascii, rest)) and _is_common(rest) and not _is_common(stretch)
+        return not any(map(str.isascii, rest)) and is_common(rest) and not is_common(stretch)
     return _LIKELY.fullmatch(meant) is not None
 
 
 _COMMON_ROWS: Final = frozenset({0xA1, 0xA3, 0xA4, 0xA5, *range(0xB0, 0xD8)})
 
 
-def _is_common(text: str) -> bool:
+def is_common(text: str) -> bool:
     """Whether all of it are kana, punctuation or of the first level of GB2312: the 3,755 characters of most names."""
     try:
         data = text.encode("gb2312")

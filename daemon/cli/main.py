@@ -23,8 +23,11 @@ VERBS = {
     "backtest": "what the rules would have found in the events that are kept",
     "tune": "what other settings of the rules would have cost, and which are proposed",
     "query": "events that match a KQL filter",
+    "search": "pictures by a word of their path, as it is written or as it sounds",
     "trace": "every event of one picture, invisible characters made visible",
     "recognize": "recognise pictures, one line each",
+    "doctor-path": "what is wrong with a path, and which existing file was meant",
+    "fix-paths": "the shell script that gives faulty file names better ones",
     "model": "look at a model, check it, bring it into the native format",
     "demo": "pictures in, a remedied alert out, in under five minutes",
 }
@@ -42,6 +45,8 @@ HELP = {"help_option_names": ["-h", "--help"]}
 VERB = "wumu.verb"
 EXTRAS = {
     "recognize": "recognizer",
+    "doctor-path": "recognizer",
+    "fix-paths": "recognizer",
     "model": "recognizer",
     "demo": "demo",
     "matplotlib": "pictures",
@@ -59,9 +64,9 @@ class _Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         ctx.meta[VERB] = cmd_name
-        command = importlib.import_module(f"daemon.cli.{cmd_name}").command
+        command = importlib.import_module(f"daemon.cli.{cmd_name.replace('-', '_')}").command
         if not isinstance(command, click.Command):
-            raise TypeError(f"daemon.cli.{cmd_name}.command is no click command")
+            raise TypeError(f"{cmd_name}: its command is no click command")
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
