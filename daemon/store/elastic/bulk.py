@@ -51,11 +51,20 @@ class Chunk:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch's events; ``refused`` by their number in the batch."""
+    """What became of a batch's events; ``refused`` by their number in the batch.
+
+    ``suspects`` were refused as a request of their own: by their own fault, or by somebody on the way who refuses all.
+    """
 
     stored: int = 0
     duplicates: int = 0
     refused: dict[int, str] = field(default_factory=dict)
+    suspects: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> bool:
+        """Whether Elasticsearch itself judged any of the events."""
+        return bool(self.stored or self.duplicates or self.refused)
 
     def add(self, other: "Outcome") -> None:
         self.stored += other.stored
@@ -99,6 +108,7 @@ class BulkWriter:
         self._settings = settings
         self._backoff = backoff
         self._workers = ThreadPoolExecutor(settings.connections, thread_name_prefix="elasticsearch-bulk")
+        self._proof = b""
         refresh = "&refresh=true" if settings.refresh_on_append else ""
         paths = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
         self._target = f"/_bulk?filter_path={paths}{refresh}"
@@ -135,7 +145,8 @@ class BulkWriter:
             if self._backoff.stopped:
                 break
             try:
-                chunk, fault = self._attempt(chunk, outcome)
+                left, fault = self._attempt(chunk, outcome)
+                chunk, fault = self._settle(left, fault, outcome)
             except _WriteRefused:
                 raise
             except StoreUnavailable as error:
@@ -161,27 +172,35 @@ class BulkWriter:
         if len(chunk) > 1:
             return self._halves(chunk, outcome)
         if answer.status == 413 or fault.type:
-            outcome.refused[chunk.numbers[0]] = f"{answer.status} {fault.type}: {fault.reason}"
+            outcome.suspects[chunk.numbers[0]] = f"{answer.status} {fault.type}: {fault.reason}"
             return chunk.of(()), busy
         return chunk, busy
 
     def _halves(self, chunk: Chunk, outcome: Outcome) -> tuple[Chunk, StoreUnavailable]:
-        """A request that was refused whole is sent in halves, so that one bad line does not take others along.
-
-        When every single line is refused, the fault is not in the lines: nothing is given up then.
-        """
+        """A request that was refused whole is sent in halves, so that one bad line does not take others along."""
         middle = len(chunk) // 2
-        own = Outcome()
-        left, fault = self._attempt(chunk.of(chunk.numbers[:middle]), own)
-        right, right_fault = self._attempt(chunk.of(chunk.numbers[middle:]), own)
-        if len(own.refused) == len(chunk):
-            detail = own.refused[chunk.numbers[0]]
-            return chunk, StoreUnavailable(
-                f"Elasticsearch refuses every event of a request: {detail}",
-                hint="see what stands between wumu and the cluster; wumu keeps its place in the log",
-            )
-        outcome.add(own)
+        left, fault = self._attempt(chunk.of(chunk.numbers[:middle]), outcome)
+        right, right_fault = self._attempt(chunk.of(chunk.numbers[middle:]), outcome)
         return chunk.of([*left.numbers, *right.numbers]), fault if left else right_fault
+
+    def _settle(self, left: Chunk, fault: StoreUnavailable, outcome: Outcome) -> tuple[Chunk, StoreUnavailable]:
+        """Gives up the suspects once something else got through; until then the fault need not be in the lines."""
+        suspects, outcome.suspects = outcome.suspects, {}
+        if not suspects:
+            return left, fault
+        if outcome.reached or self._way_is_open():
+            outcome.refused |= suspects
+            return left, fault
+        return left.of(sorted([*left.numbers, *suspects])), StoreUnavailable(
+            f"Elasticsearch refuses every event of a request: {next(iter(suspects.values()))}",
+            hint="see what stands between wumu and the cluster; wumu keeps its place in the log",
+        )
+
+    def _way_is_open(self) -> bool:
+        """Whether an event that is stored already still gets through; where there is none yet, nothing proves it."""
+        if not self._proof:
+            return False
+        return self._client.request("POST", self._target, self._proof, lines=True, accept=_JUDGED_AS_A_WHOLE).ok
 
     def _judge(self, chunk: Chunk, answer: Answer, outcome: Outcome) -> tuple[Chunk, StoreUnavailable]:
         told = answer.read(_BulkAnswer)
@@ -193,6 +212,7 @@ class BulkWriter:
         busy = StoreUnavailable("Elasticsearch is busy", hint="the events are sent again")
         if not told.errors:
             outcome.stored += len(chunk)
+            self._proof = chunk.payloads[chunk.numbers[0]]
             return chunk.of(()), busy
         again: list[int] = []
         own = Outcome()

@@ -16,6 +16,7 @@ import msgspec
 
 from daemon.errors import ConfigError, StoreUnavailable
 from daemon.store.elastic.settings import ElasticSettings
+from daemon.store.elastic.verdicts import way_out
 from recognizer.paths import visible
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ _MOST_WORDS = 300
 Shape = TypeVar("Shape")
 
 
+class TooDeep(StoreUnavailable):
+    """An answer holds a document that somebody nested deeper than can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a node said."""
@@ -49,10 +54,16 @@ class Answer:
         return self.status < 300
 
     def read(self, shape: type[Shape]) -> Shape:
-        """The body as a typed value. Raises StoreUnavailable when it is cut off or no answer of this kind."""
+        """The body as a typed value. Raises StoreUnavailable when it is cut off or no answer of this kind, TooDeep
+        when it nests beyond reading."""
         try:
             return msgspec.json.decode(self.body, type=shape)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except RecursionError as error:
+            raise TooDeep(
+                f"the answer of {self.node} nests too deep to be read",
+                hint="some document in the store does; delete it, or have its writer keep events flat",
+            ) from error
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise StoreUnavailable(
                 f"the answer of {self.node} can't be read: {error}",
                 hint="something between here and Elasticsearch cuts or changes answers; it is asked again",
@@ -200,9 +211,13 @@ def _refuse(answer: Answer) -> None:
             hint="it is asked again; if this stays, look at the health of the cluster",
         )
     if answer.status in {401, 403, 407}:
+        told_fault = Fault.of(answer.body)
+        blocked = told_fault.type == "cluster_block_exception"
         raise StoreUnavailable(
-            f"{fault}: {Fault.of(answer.body).reason or 'not allowed'}",
-            hint="see that the credentials are right and may read, write and manage the store's indices",
+            f"{fault}: {told_fault.reason or 'not allowed'}",
+            hint=way_out(told_fault.type, told_fault.reason)
+            if blocked
+            else "see that the credentials are right and may read, write and manage the store's indices",
         )
     if 300 <= answer.status < 400:
         raise StoreUnavailable(

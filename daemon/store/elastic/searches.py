@@ -17,6 +17,7 @@ from daemon.store.elastic.filters import TIME_FIELD, Clause, clause, none_of, on
 from detectors.condition import Exists, all_of
 from detectors.frame import Interval
 from detectors.query import AnyMeasure, Measure, Statistic, Unmatched
+from recognizer.events import FIELD_NAMES
 
 DAY_MS = 86_400_000
 LOST_LISTED = 10
@@ -244,11 +245,12 @@ def outcomes(ask: Ask, field: str, reach: Interval, keys: Sequence[Clause]) -> S
     )
 
 
-def events(sample: Sample) -> Search:
-    """Whole events, newest or oldest first."""
+def events(sample: Sample, *, contract_alone: bool = False) -> Search:
+    """Whole events, newest or oldest first; ``contract_alone`` leaves out the fields that it does not name."""
     return Search(
         sample.interval,
         {
+            **({"_source": [TIME_FIELD, *FIELD_NAMES]} if contract_alone else {}),
             "size": sample.limit,
             "track_total_hits": False,
             "query": within(sample.interval, clause(sample.where)),

@@ -1,10 +1,8 @@
 """Events in Elasticsearch: one index a day, aggregated where they lie."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -13,18 +11,17 @@ from daemon.store.base import Appended, Ask, Batch, Checkpoint, Sample, StoreHea
 from daemon.store.contract import check_ask, check_sample
 from daemon.store.elastic import conversation, searches
 from daemon.store.elastic.backoff import Backoff
-from daemon.store.elastic.bulk import EXTRA_FIELD, BulkWriter, refused_lines
-from daemon.store.elastic.client import Client
+from daemon.store.elastic.bulk import BulkWriter, refused_lines
+from daemon.store.elastic.client import Client, TooDeep
+from daemon.store.elastic.documents import read_event
 from daemon.store.elastic.files import CheckpointFile, DeadLetters
 from daemon.store.elastic.filters import TIME_FIELD
 from daemon.store.elastic.indices import Indices
-from daemon.store.elastic.replies import Hit, Reply, ShardsStarting, read_replies
+from daemon.store.elastic.replies import Reply, ShardsStarting, read_replies
 from daemon.store.elastic.searches import FILTER_PATH, Search
 from daemon.store.elastic.settings import ElasticSettings
 from detectors.frame import Frame, Interval
-from recognizer.events import FIELD_NAMES, Event, Malformed
-
-_log = logging.getLogger(__name__)
+from recognizer.events import Event, Malformed
 
 CHECKPOINTS_FILE = "elasticsearch-checkpoints.json"
 DEAD_LETTERS_FILE = "elasticsearch-dead-letters.jsonl"
@@ -81,8 +78,11 @@ class ElasticStore:
             check_sample(sample)
         if not samples:
             return ()
-        replies = self._exchange([searches.events(sample) for sample in samples])
-        return tuple(tuple(event for hit in reply.hits if (event := _event(hit)) is not None) for reply in replies)
+        try:
+            replies = self._exchange([searches.events(sample) for sample in samples])
+        except TooDeep:
+            replies = self._exchange([searches.events(sample, contract_alone=True) for sample in samples])
+        return tuple(tuple(event for hit in reply.hits if (event := read_event(hit)) is not None) for reply in replies)
 
     def explain(self, ask: Ask) -> str:
         """The request as a curl command with its body. It names the place of a secret, never the secret."""
@@ -148,17 +148,3 @@ class ElasticStore:
 def _everything() -> Search:
     body = {"size": 0, "track_total_hits": True, "aggs": {"newest": {"max": {"field": TIME_FIELD}}}}
     return Search(_ALL_TIME, body)
-
-
-def _event(hit: Hit) -> Event | None:
-    """The event a document holds; None for a foreign document that is no event."""
-    try:
-        found: dict[str, Any] = msgspec.json.decode(hit.source)
-        found.pop(TIME_FIELD, None)
-        kept = found.pop(EXTRA_FIELD, None)
-        known = {name: found.pop(name) for name in FIELD_NAMES if name in found}
-        extra = found if kept is None else msgspec.json.decode(kept)
-        return msgspec.convert({**known, "extra": extra}, Event)
-    except (msgspec.MsgspecError, TypeError, RecursionError) as error:
-        _log.warning("a document in the store is no event and is left out: %s", error)
-        return None

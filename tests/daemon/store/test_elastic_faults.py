@@ -7,57 +7,27 @@ import orjson
 import pytest
 
 from daemon.errors import StoreUnavailable
-from daemon.store.base import Ask, Batch, Checkpoint, Sample
+from daemon.store.base import Ask, Checkpoint, Sample
 from daemon.store.conformance.support import DAY, START_MS, batch, event
-from daemon.store.elastic.settings import ElasticSettings
-from daemon.store.elastic.store import DEAD_LETTERS_FILE, ElasticStore
+from daemon.store.elastic.store import DEAD_LETTERS_FILE
 from detectors.condition import Always
 from detectors.frame import Interval
 from detectors.query import Query
 from recognizer.events import MalformedReason
 from tests.support.elasticsearch import proxy as faults
-from tests.support.elasticsearch.client import call, count, delete_all, documents
-from tests.support.elasticsearch.proxy import Proxy, Reply, proxy_to
+from tests.support.elasticsearch.client import call, documents
+from tests.support.elasticsearch.proxy import Reply
+from tests.support.elasticsearch.scene import DAY_INDEX, Scene, scene_at, some_events
 
 pytestmark = pytest.mark.elasticsearch
 
 ELASTIC = (("Content-Type", "application/json"), ("X-Elastic-Product", "Elasticsearch"))
-DAY_INDEX = "2026.03.29"
-
-
-class Scene:
-    """A store that reaches a real server through a proxy that can fail."""
-
-    def __init__(self, proxy: Proxy, server: str, folder: Path) -> None:
-        self.proxy = proxy
-        self.server = server
-        self.folder = folder
-        self.prefix = "faults"
-        self.store = self.make()
-
-    def make(self, **more: object) -> ElasticStore:
-        settings = {"urls": (self.proxy.url,), "prefix": self.prefix, "bulk_lines": 100, "backoff_s": 0.001} | more
-        return ElasticStore(ElasticSettings.model_validate(settings), self.folder)
-
-    def remake(self, **more: object) -> None:
-        self.store.close()
-        self.store = self.make(**more)
-
-    def count(self) -> int:
-        return count(self.server, self.prefix)
 
 
 @pytest.fixture
 def scene(elasticsearch: str, tmp_path: Path) -> Iterator[Scene]:
-    with proxy_to(elasticsearch) as proxy:
-        scene = Scene(proxy, elasticsearch, tmp_path)
+    with scene_at(elasticsearch, tmp_path) as scene:
         yield scene
-        scene.store.close()
-        delete_all(elasticsearch, scene.prefix)
-
-
-def _events(number: int, first: int = 0) -> Batch:
-    return batch([event(i * 10, event_id=f"e{i}") for i in range(first, first + number)], Checkpoint("log", "/l", 7))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +40,7 @@ def _events(number: int, first: int = 0) -> Batch:
         faults.answer_with(503, b"<html>503</html>"),
         faults.answer_with(429),
         faults.answer_with(502),
+        faults.answer_with(504),
         faults.refuse_items(3),
         faults.refuse_items(1),
         faults.refuse_items(2, 503, "unavailable_shards_exception"),
@@ -77,7 +48,7 @@ def _events(number: int, first: int = 0) -> Batch:
 )
 def test_a_passing_fault_of_a_bulk_loses_and_doubles_nothing(scene: Scene, fault: faults.Fault) -> None:
     scene.proxy.faults.extend([fault, fault])
-    appended = scene.store.append(_events(500))
+    appended = scene.store.append(some_events(500))
     assert (appended.stored + appended.duplicates, appended.refused) == (500, ())
     assert scene.count() == 500
     assert scene.store.checkpoints() == {"log": Checkpoint("log", "/l", 7)}
@@ -86,7 +57,7 @@ def test_a_passing_fault_of_a_bulk_loses_and_doubles_nothing(scene: Scene, fault
 def test_a_lost_answer_is_told_as_duplicates(scene: Scene) -> None:
     """The events of the lost answer are there, and the second try learns it from the server."""
     scene.proxy.faults.append(faults.lose_answer)
-    appended = scene.store.append(_events(100))
+    appended = scene.store.append(some_events(100))
     assert (appended.stored, appended.duplicates) == (0, 100)
 
 
@@ -94,22 +65,22 @@ def test_a_lasting_fault_keeps_the_checkpoint_and_the_batch_may_come_again(scene
     scene.remake(attempts=3)
     scene.proxy.always = faults.answer_with(503)
     with pytest.raises(StoreUnavailable, match="503") as caught:
-        scene.store.append(_events(250))
+        scene.store.append(some_events(250))
     assert caught.value.hint
     assert scene.store.checkpoints() == {}
     scene.proxy.always = None
-    assert scene.store.append(_events(250)).stored == 250
+    assert scene.store.append(some_events(250)).stored == 250
     assert scene.count() == 250
 
 
 def test_a_server_that_hangs_ends_in_a_timeout(scene: Scene) -> None:
-    scene.store.append(_events(1))
+    scene.store.append(some_events(1))
     scene.remake(timeout_s=0.3, attempts=1)
     scene.proxy.faults.append(faults.hang)
     with pytest.raises(StoreUnavailable, match=r"no answer within 0\.3 s"):
-        scene.store.append(_events(50))
+        scene.store.append(some_events(50))
     scene.remake()
-    appended = scene.store.append(_events(60))
+    appended = scene.store.append(some_events(60))
     assert (appended.stored + appended.duplicates, scene.count()) == (60, 60)
 
 
@@ -119,7 +90,7 @@ def test_a_redirect_is_not_followed(scene: Scene) -> None:
     target = (("Location", scene.server + "/_bulk"),)
     scene.proxy.always = faults.answer_with(307, b"", *target)
     with pytest.raises(StoreUnavailable, match=r"307.*elsewhere"):
-        scene.store.append(_events(5))
+        scene.store.append(some_events(5))
     with pytest.raises(StoreUnavailable, match=r"307.*elsewhere"):
         scene.store.ask([Ask(Query(), DAY, START_MS)])
 
@@ -128,7 +99,7 @@ def test_what_is_no_elasticsearch_is_recognised(scene: Scene) -> None:
     scene.remake(attempts=1)
     scene.proxy.always = faults.answer_with(200, b"<html>hello</html>")
     with pytest.raises(StoreUnavailable, match="no Elasticsearch"):
-        scene.store.append(_events(5))
+        scene.store.append(some_events(5))
     with pytest.raises(StoreUnavailable, match="no Elasticsearch"):
         scene.store.sample([Sample(Always(), DAY)])
 
@@ -137,14 +108,14 @@ def test_what_is_no_elasticsearch_is_recognised(scene: Scene) -> None:
 def test_wrong_credentials_are_said_and_keep_the_place(scene: Scene, status: int) -> None:
     scene.proxy.always = faults.answer_with(status, b'{"error":{"type":"security_exception","reason":"no such user"}}')
     with pytest.raises(StoreUnavailable, match="no such user") as caught:
-        scene.store.append(_events(5))
+        scene.store.append(some_events(5))
     assert "credentials" in caught.value.hint
     assert scene.store.checkpoints() == {}
 
 
 def test_too_large_a_request_is_halved(scene: Scene) -> None:
     scene.proxy.always = faults.refuse_longer_than(4_000)
-    appended = scene.store.append(_events(200))
+    appended = scene.store.append(some_events(200))
     assert (appended.stored, appended.refused, scene.count()) == (200, (), 200)
 
 
@@ -172,7 +143,7 @@ def test_a_gateway_that_refuses_everything_gives_nothing_up(scene: Scene) -> Non
     scene.remake(attempts=2)
     scene.proxy.always = faults.answer_with(400, b'{"error":{"type":"parse_exception","reason":"who knows"}}')
     with pytest.raises(StoreUnavailable, match="every event"):
-        scene.store.append(_events(20))
+        scene.store.append(some_events(20))
     assert not (scene.folder / DEAD_LETTERS_FILE).exists()
 
 
@@ -210,14 +181,14 @@ def _allow_writes(scene: Scene, how: str) -> None:
 
 @pytest.mark.parametrize(("how", "word"), [("closed", "_open"), ("blocked", "block"), ("pipeline", "pipeline")])
 def test_an_operators_fault_stops_and_goes_on_when_it_is_repaired(scene: Scene, how: str, word: str) -> None:
-    scene.store.append(_events(10))
+    scene.store.append(some_events(10))
     _refuse_writes(scene, how)
     with pytest.raises(StoreUnavailable, match="refuses to write") as caught:
-        scene.store.append(_events(30))
+        scene.store.append(some_events(30))
     assert word in caught.value.hint
     assert not (scene.folder / DEAD_LETTERS_FILE).exists()
     _allow_writes(scene, how)
-    assert (scene.store.append(_events(30)).stored, scene.count()) == (20, 30)
+    assert (scene.store.append(some_events(30)).stored, scene.count()) == (20, 30)
 
 
 def test_a_cluster_without_room_for_another_index_stops(scene: Scene) -> None:
@@ -231,7 +202,7 @@ def test_a_cluster_without_room_for_another_index_stops(scene: Scene) -> None:
         assert "max_shards_per_node" in caught.value.hint
     finally:
         most(None)
-    assert scene.store.append(_events(30)).stored == 30
+    assert scene.store.append(some_events(30)).stored == 30
 
 
 def test_a_shard_that_can_not_be_read_makes_the_frame_incomplete(scene: Scene) -> None:
@@ -252,7 +223,7 @@ def test_a_shard_that_can_not_be_read_makes_the_frame_incomplete(scene: Scene) -
 
 
 def test_questions_survive_a_broken_connection(scene: Scene) -> None:
-    scene.store.append(_events(10))
+    scene.store.append(some_events(10))
     call(scene.server, "POST", f"/{scene.prefix}-*/_refresh")
     scene.proxy.faults.append(faults.reset)
     (frame,) = scene.store.ask([Ask(Query(bucket_ms=0), DAY, START_MS)])
@@ -272,7 +243,7 @@ def test_a_question_that_gets_no_answer_says_try_later(scene: Scene, fault: faul
 
 def test_a_document_of_a_foreign_shipper_with_half_a_character_can_be_read(scene: Scene) -> None:
     """Elasticsearch stores lone surrogates; strict JSON readers refuse the whole answer for them."""
-    scene.store.append(_events(1))
+    scene.store.append(some_events(1))
     body = b'{"create":{"_id":"foreign"}}\n{"@timestamp":%d,"timestamp":%d,"event_type":"input_error","file_path":' % (
         START_MS + 20,
         START_MS + 20,
@@ -285,7 +256,7 @@ def test_a_document_of_a_foreign_shipper_with_half_a_character_can_be_read(scene
 
 
 def test_a_foreign_document_that_is_no_event_is_left_out(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    scene.store.append(_events(1))
+    scene.store.append(some_events(1))
     body = b'{"create":{"_id":"foreign"}}\n{"@timestamp":%d,"message":"hello"}\n' % START_MS
     call(scene.server, "POST", f"/{scene.prefix}-{DAY_INDEX}/_bulk?refresh=true", body)
     (found,) = scene.store.sample([Sample(Always(), DAY)])
@@ -308,7 +279,7 @@ def test_the_document_is_the_line_with_its_time_in_front(scene: Scene) -> None:
 
 
 def test_one_tick_is_one_request(scene: Scene) -> None:
-    scene.store.append(_events(10))
+    scene.store.append(some_events(10))
     scene.proxy.requests.clear()
     asks = [Ask(Query(group_by=(field,)), DAY, START_MS) for field in ("host", "file_dir", "reason")]
     scene.store.ask(asks)

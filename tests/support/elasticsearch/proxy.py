@@ -134,6 +134,11 @@ def refuse_containing(mark: bytes, reply: Reply) -> Fault:
     return lambda exchange: exchange.reply(reply if mark in exchange.body else exchange.forward())
 
 
+def garble(sent: bytes, arrived: bytes) -> Fault:
+    """Somebody on the way changes the request; the answer is the server's own."""
+    return lambda exchange: exchange.reply(exchange.forward(exchange.body.replace(sent, arrived)))
+
+
 def refuse_longer_than(limit: int) -> Fault:
     """Requests of more bytes are refused as too large."""
     return lambda exchange: exchange.reply(
