@@ -130,3 +130,33 @@ def is_common(text: str) -> bool:
         return False
     pairs = [byte for byte in data if byte >= 0x80][::2]
     return all(lead in _COMMON_ROWS for lead in pairs)
+
+
+def spelled(data: bytes) -> str | None:
+    """The name that bytes which are no UTF-8 spell: the encoding in which they are common characters; None for none.
+
+    GB2312 before Big5 before Shift-JIS; of two encodings in which they are rare none is believed.
+    """
+    for encoding, common in (("gb2312", is_common), ("big5", _is_common_in_big5), ("cp932", _has_kana)):
+        text = _decoded(data, encoding)
+        if text is not None and common(text):
+            return text
+    rare = {text for encoding in ("gb18030", "big5", "cp932") if (text := _decoded(data, encoding)) is not None}
+    return rare.pop() if len(rare) == 1 else None
+
+
+def _decoded(data: bytes, encoding: str) -> str | None:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_common_in_big5(text: str) -> bool:
+    """Whether Big5's first level holds it all: the 5,401 characters that Taiwan uses most."""
+    leads = (one.encode("big5")[0] for one in text if not one.isascii())
+    return all(0xA1 <= lead <= 0xC6 for lead in leads)
+
+
+def _has_kana(text: str) -> bool:
+    return any("\u3041" <= one <= "\u30ff" for one in text)

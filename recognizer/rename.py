@@ -4,13 +4,10 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
-from recognizer.mojibake import is_common
+from recognizer.mojibake import spelled
 from recognizer.paths import COMPONENT_LIMIT_BYTES, clean, inspect
 from recognizer.reasons import InputReason
-
-_READ_AS: Final = ("gb2312", "gb18030", "big5", "cp932")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +55,7 @@ def _renames_in(folder: str, names: list[str], folders: list[str]) -> Iterator[R
 
 
 def _better(name: str) -> str | None:
-    """The clean name, or what bytes that are no UTF-8 spell in an encoding of East Asia."""
+    """The clean name; of bytes that are no UTF-8 what they spell in an encoding of East Asia."""
     if any("\udc80" <= one <= "\udcff" for one in name):
-        for encoding in _READ_AS:
-            try:
-                spelled = os.fsencode(name).decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            if encoding != _READ_AS[0] or is_common(spelled):
-                return clean(spelled) or None
-        return None
+        name = spelled(os.fsencode(name)) or ""
     return clean(name) or None

@@ -13,7 +13,7 @@ from daemon.cli.main import HELP
 from recognizer.doctor import Diagnosis, examine, own_folder
 from recognizer.encode import encode
 from recognizer.hints import HINTS
-from recognizer.paths import PathIssue, visible
+from recognizer.paths import PathIssue, inspect, visible
 
 FOUND = 1
 
@@ -85,7 +85,13 @@ def _show(one: Diagnosis) -> None:
         click.echo(
             f"  no file that could be meant was found{'' if one.complete else ' before the limits were reached'}"
         )
-    click.echo(f"  what to do: {HINTS[one.reason]}")
+    click.echo(f"  what to do: {_hint(one)}")
+
+
+def _hint(one: Diagnosis) -> str:
+    if one.reason is None or (not one.issues and one.meant is not None and inspect(one.meant.path)):
+        return "the file's own name has the fault: wumu fix-paths FOLDER --dry-run writes a script that renames it"
+    return HINTS[one.reason]
 
 
 def _issue(issue: PathIssue, total: int) -> str:
