@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ _SPREAD = 2_654_435_761
 """Knuth's multiplier: places that are multiples of it, modulo the size, lie in no column and no row."""
 _GREY_LEVELS = 2.0
 """Farther from what was recorded, in grey levels, is another preprocessing, not another processor."""
-_SCALE_BITS = 6
+_SCALE_BITS = 5
 """A gain beyond 2 to the power of this is a lost or doubled division by 255, no other deviation."""
 _LOGIT_TOLERANCE, _LOGIT_SHARE = 0.1, 0.03
 """Half precision stays within; another input does not."""
@@ -47,8 +48,9 @@ def record(file: str, pixels: Pixels, manifest: Manifest, labels: tuple[str, ...
     spec = manifest.preprocessing
     tensor = prepare(pixels, spec).tensor
     samples = _samples(tensor)
-    for name, turned in _VARIANTS:
-        if _near(_samples(turned(tensor)), samples, spec):
+    for name, axis in (("a picture upside down", 0), ("a mirrored picture", 1), ("swapped channels", 2)):
+        turned = prepare(np.ascontiguousarray(np.flip(pixels, axis)), spec).tensor
+        if _near(_samples(turned), samples, spec):
             raise ValueError(f"the picture can't tell {name}: take one with colours and without symmetry")
     with torch.inference_mode():
         logits = module(tensor.unsqueeze(0))[0].float()
@@ -92,7 +94,8 @@ def diagnose(tensor: Tensor, canary: Canary, spec: Preprocessing) -> ModelFault 
     """What is wrong with the network's input that was made of the canary; None when nothing is, or nothing is known.
 
     An input that fits what was recorded but for a gain and an offset a channel was normalised differently; one that
-    fits after swapping, turning or another layout had that done to it; one that nearly fits was resized differently.
+    fits after swapping, turning or another layout had that done to it; one of the same colours at other places was
+    resized differently.
     """
     if tensor.shape == (spec.height, spec.width, 3):
         return ModelFault.LAYOUT_DIFFERS
@@ -115,8 +118,7 @@ def diagnose(tensor: Tensor, canary: Canary, spec: Preprocessing) -> ModelFault 
             return fault
         scaled = bool((gains.log2().abs() > _SCALE_BITS).all())
         return ModelFault.SCALE_DIFFERS if scaled else ModelFault.NORMALIZATION_DIFFERS
-    alike = float(torch.corrcoef(torch.stack([found, expected]))[0, 1])
-    return ModelFault.RESIZE_DIFFERS if alike > 0.5 else ModelFault.CANARY_FAILED
+    return ModelFault.RESIZE_DIFFERS if _alike(found, expected, channels) else ModelFault.CANARY_FAILED
 
 
 def _as_layout(tensor: Tensor) -> Tensor:
@@ -128,11 +130,6 @@ def _turn(times: int) -> Callable[[Tensor], Tensor]:
     return lambda tensor: torch.rot90(tensor, times, (1, 2)) if tensor.shape[1] == tensor.shape[2] else tensor
 
 
-_VARIANTS: tuple[tuple[str, Callable[[Tensor], Tensor]], ...] = (
-    ("swapped channels", lambda tensor: tensor.flip(0)),
-    ("a mirrored picture", lambda tensor: tensor.flip(2)),
-    ("a picture upside down", lambda tensor: tensor.flip(1)),
-)
 _REPAIRS: tuple[tuple[ModelFault | None, Callable[[Tensor], Tensor]], ...] = (
     (None, lambda tensor: tensor),
     (ModelFault.CHANNEL_ORDER_DIFFERS, lambda tensor: tensor.flip(0)),
@@ -180,6 +177,16 @@ def _gains(found: Tensor, expected: Tensor, channels: Tensor, spec: Preprocessin
             return None
         gains.append(gain)
     return torch.tensor(gains)
+
+
+def _alike(found: Tensor, expected: Tensor, channels: Tensor) -> bool:
+    """Whether each channel has about the mean and the spread that was recorded."""
+    for channel in range(3):
+        x, y = expected[channels == channel], found[channels == channel]
+        spread = float(x.std())
+        if abs(float(y.mean() - x.mean())) > 0.5 * spread or not 0.6 < float(y.std()) / max(spread, 1e-9) < 1.6:
+            return False
+    return True
 
 
 # ---------------------------------------------------------------- the network's answer

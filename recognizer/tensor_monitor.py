@@ -18,17 +18,19 @@ from recognizer.tensor_facts import TensorFacts
 
 WINDOW = 64
 """Pictures in a window."""
-LEARNING_WINDOWS = 40
-"""Windows from which the usual range is learned: 2,560 pictures."""
-LIMIT_DEVIATIONS = 6.5
+LEARNING_WINDOWS = 100
+"""Windows from which the usual range is learned: 6,400 pictures."""
+LIMIT_DEVIATIONS = 6.0
 """A window counts when a mean lies this many standard deviations of windows away: measured in benchmarks/README.md."""
-LONG = 32
+LONG = 64
 """Windows whose mean is judged once more, for what happens to few of the pictures only."""
 _EDGE = 0.02
 """Of the whole range: rounding of half precision and of the resize's filter stays within."""
 _FAR = 10.0
 """An input this many times farther out than possible was not divided by 255."""
 _FLAT = 1e-4
+_SCATTERED = 1.8
+"""Neighbours this many times farther apart, of the same values, lie elsewhere in the picture."""
 _FLOOR = 1e-3
 """Of the range: a signal that hardly varies from window to window must move by more than this."""
 
@@ -109,13 +111,13 @@ def signals(facts: TensorFacts, spec: Preprocessing, score: float, entropy: floa
     """The figures of one picture in the order of `SIGNALS`."""
     first, green, last = facts.channel_means
     red_minus_blue = first - last if spec.channel_order is ChannelOrder.RGB else last - first
-    spread = statistics.pstdev((first, green, last))
+    spread = abs(first - green) + abs(green - last) + abs(last - first)
     return (
         facts.minimum,
         facts.maximum,
         facts.mean,
         red_minus_blue,
-        math.sqrt(max(facts.variance, 0.0)),
+        math.sqrt(facts.variance),
         spread,
         facts.rough_across,
         facts.rough_down,
@@ -196,7 +198,7 @@ class TensorMonitor:
             return None
         usual = self._usual[worst]
         return Shift(
-            self._reason(means, scores),
+            self._reason(means),
             SIGNALS[worst],
             usual.mean,
             means[worst],
@@ -204,23 +206,26 @@ class TensorMonitor:
             windows * self._window,
         )
 
-    def _reason(self, means: tuple[float, ...], scores: list[float]) -> InputReason:
-        """The likeliest cause of a shift, by which figures moved and which did not."""
-        found, score = dict(zip(SIGNALS, means, strict=True)), dict(zip(SIGNALS, scores, strict=True))
-        usual = dict(zip(SIGNALS, self._usual, strict=True))
-        moved = {name for name in SIGNALS if abs(score[name]) > LIMIT_DEVIATIONS}
-        outline = {"mean", "deviation", "tensor_min", "tensor_max"}
-        rough = {"rough_across", "rough_down"}
-        if "red_minus_blue" in moved and not moved & (outline | rough):
-            return InputReason.TENSOR_CHANNEL_ORDER
-        if moved & rough and not moved & outline and found["channel_spread"] < usual["channel_spread"].mean / 2:
+    def _reason(self, means: tuple[float, ...]) -> InputReason:
+        """The likeliest cause of a shift, by how the figures moved against each other."""
+        found = dict(zip(SIGNALS, means, strict=True))
+        usual = {name: one.mean for name, one in zip(SIGNALS, self._usual, strict=True)}
+        spread = max(usual["deviation"], _FLAT)
+        moved = abs(found["mean"] - usual["mean"]) / spread
+        gain = found["deviation"] / spread
+        span = (found["tensor_max"] - found["tensor_min"]) / max(usual["tensor_max"] - usual["tensor_min"], _FLAT)
+        rough = found["rough_down"] / max(usual["rough_down"], _FLAT)
+        colour, was = found["red_minus_blue"], usual["red_minus_blue"]
+        same_values = moved < 0.1 and 0.9 < gain < 1.1
+        if same_values and rough > _SCATTERED:
             return InputReason.TENSOR_LAYOUT
-        if moved & rough and not moved & outline:
+        if moved < 0.3 and 0.8 < gain < 1.25 and abs(colour + was) < abs(colour - was) / 2:
+            return InputReason.TENSOR_CHANNEL_ORDER
+        if same_values and abs(rough - 1) > 0.03:
             return InputReason.TENSOR_RESIZE
-        if {"tensor_min", "tensor_max"} & moved and "deviation" in moved:
-            gain = found["deviation"] / usual["deviation"].mean if usual["deviation"].mean else 1.0
-            shrunk = found["tensor_max"] - found["tensor_min"]
-            whole = usual["tensor_max"].mean - usual["tensor_min"].mean
-            same_form = whole > 0 and abs(shrunk / whole - gain) < 0.25 * max(gain, shrunk / whole)
-            return InputReason.TENSOR_NORMALIZATION if same_form else InputReason.TENSOR_OVERFLOW
-        return InputReason.TENSOR_UNUSUAL
+        if gain < 1 / 20:
+            return InputReason.TENSOR_NOT_SCALED
+        stretched = abs(gain - 1) > 0.1 or moved > 0.3
+        if stretched and abs(math.log(max(span, _FLAT) / gain)) < 0.15:
+            return InputReason.TENSOR_NORMALIZATION
+        return InputReason.TENSOR_OVERFLOW if stretched else InputReason.TENSOR_UNUSUAL

@@ -14,7 +14,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from recognizer.manifest import Canary, Manifest, ModelError, ModelFault, Preprocessing
+from recognizer.manifest import (
+    Canary,
+    Interpolation,
+    Manifest,
+    ModelError,
+    ModelFault,
+    Preprocessing,
+    Resize,
+    ScoreKind,
+)
 from recognizer.model import load
 from tests.support.model import Trained
 
@@ -89,30 +98,24 @@ class Payload:
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.pkl", "pytorch_model.bin"])
-def test_a_pickle_is_refused_and_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    trace = tmp_path / "ran"
-    monkeypatch.setenv("WUMU_TEST_PAYLOAD", str(trace))
+def test_a_pickle_that_nothing_describes_is_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("WUMU_TEST_PAYLOAD", str(tmp_path / "ran"))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / name).write_bytes(pickle.dumps(Payload()))
-    assert code_of(tmp_path / "model" / name) == ModelFault.PICKLE_REFUSED
-    assert code_of(tmp_path / "model") == ModelFault.PICKLE_REFUSED
-    assert not trace.exists()
+    assert code_of(tmp_path / "model" / name) == ModelFault.NOT_A_FOLDER
+    assert code_of(tmp_path / "model") == ModelFault.MANIFEST_MISSING
+    assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("torch_zip", [True, False])
-def test_a_pickle_under_the_name_of_safe_weights_is_refused(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch_zip: bool
+def test_a_pickle_under_the_name_of_safe_weights_is_refused_and_never_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace = tmp_path / "ran"
-    monkeypatch.setenv("WUMU_TEST_PAYLOAD", str(trace))
-    path = tmp_path / "weights"
-    if torch_zip:
-        torch.save({"head.weight": torch.zeros(2)}, path)
-    else:
-        path.write_bytes(pickle.dumps(Payload()))
-    replace(folder, "weights", path.read_bytes())
+    monkeypatch.setenv("WUMU_TEST_PAYLOAD", str(tmp_path / "ran"))
+    replace(folder, "weights", pickle.dumps(Payload()))
     assert code_of(folder) == ModelFault.PICKLE_REFUSED
-    assert not trace.exists()
+    assert not (tmp_path / "ran").exists()
 
 
 # ---------------------------------------------------------------- the manifest
@@ -122,7 +125,7 @@ def test_a_pickle_under_the_name_of_safe_weights_is_refused(
     "edit",
     [
         lambda manifest: manifest.pop("score"),
-        lambda manifest: manifest.update(score="logit"),
+        lambda manifest: manifest.update(score="odds"),
         lambda manifest: manifest.update(format_version=2),
         lambda manifest: manifest.update(colour="red"),
         lambda manifest: manifest["weights"].update(file="../model.safetensors"),
@@ -133,6 +136,9 @@ def test_a_pickle_under_the_name_of_safe_weights_is_refused(
         lambda manifest: manifest["preprocessing"].update(resize="crop"),
         lambda manifest: manifest["preprocessing"].update(resize="crop", short_side=8),
         lambda manifest: manifest["preprocessing"].update(mean=[0.5]),
+        lambda manifest: manifest["preprocessing"].update(interpolation="nearest"),
+        lambda manifest: manifest["canary"].update(outputs=[1]),
+        lambda manifest: manifest.update(parts=[{"file": "../other", "sha256": "0" * 64}]),
     ],
 )
 def test_a_manifest_that_is_not_as_described_is_refused(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
@@ -180,8 +186,8 @@ def test_a_single_flipped_bit_is_noticed(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "零\n一\n\n三\n", "零\n一\n零\n", "零\n一\n  \n", "零\n一\x07\n"],
-    ids=["none", "empty", "twice", "blank", "control"],
+    ["", "零\n一\n\n三\n", "零\n一\n  \n", "零\n一\x07\n"],
+    ids=["none", "empty", "blank", "control"],
 )
 def test_labels_that_can_not_be_meant_are_refused(folder: Path, text: str) -> None:
     replace(folder, "labels", text.encode())
@@ -203,74 +209,25 @@ def test_labels_of_another_number_than_the_outputs_are_refused(folder: Path, cou
     assert caught.value.code == ModelFault.LABELS_COUNT
 
 
+def test_labels_that_several_outputs_share_are_told(folder: Path) -> None:
+    """Of tens of thousands of real classes some have one name."""
+    without_canary(folder)
+    replace(folder, "labels", "零\n一\n零\n三\n四\n五\n六\n七\n八\n三\n".encode())
+    assert set(load(folder, "cpu").facts.duplicate_labels) == {"零", "三"}
+
+
 def test_windows_line_ends_and_a_byte_order_mark_are_no_fault(folder: Path) -> None:
     """Notepad writes them; the labels are the same."""
     replace(folder, "labels", "\ufeff零\r\n一\r\n二\r\n三\r\n四\r\n五\r\n六\r\n七\r\n八\r\n九".encode())
     assert load(folder, "cpu").labels[0::9] == ("零", "九")
 
 
-# ---------------------------------------------------------------- weights
-
-
-def drop_one(tensors: dict[str, torch.Tensor]) -> None:
-    del tensors["features.0.weight"]
-
-
-def add_one(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["more"] = torch.zeros(1)
-
-
-def reshape_one(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["features.0.weight"] = torch.zeros(16, 3, 5, 5)
-
-
-def another_kind(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["features.0.weight"] = tensors["features.0.weight"].to(torch.int32)
-
-
-@pytest.mark.parametrize("edit", [dict.clear, drop_one, add_one, reshape_one, another_kind])
-def test_weights_that_do_not_fit_are_refused(folder: Path, edit: Callable[[dict[str, torch.Tensor]], None]) -> None:
-    """Some loaders copy what fits and say nothing: the model then answers nonsense with confidence."""
-    tensors = weights(folder)
-    edit(tensors)
-    replace(folder, "weights", safetensors.torch.save(tensors))
-    assert code_of(folder) == ModelFault.WEIGHTS_DIFFER
-
-
-def test_weights_that_are_no_numbers_are_refused(folder: Path) -> None:
-    tensors = weights(folder)
-    tensors["head.bias"][3] = float("nan")
-    replace(folder, "weights", safetensors.torch.save(tensors))
-    assert code_of(folder) == ModelFault.WEIGHTS_NOT_FINITE
-
-
-@pytest.mark.parametrize("data", [b"", b"\0" * 100, b"\xff" * 100, b"{}"])
-def test_weights_of_another_kind_of_file_are_refused(folder: Path, data: bytes) -> None:
-    replace(folder, "weights", data)
-    assert code_of(folder) == ModelFault.WEIGHTS_INVALID
-
-
 # ---------------------------------------------------------------- canary and device
 
 
-@pytest.mark.parametrize(
-    "change_of",
-    [
-        {"mean": [0.0, 0.0, 0.0], "deviation": [1.0, 1.0, 1.0]},
-        {"resize": "crop", "short_side": 120},
-    ],
-)
-def test_a_wrong_preprocessing_is_caught_by_the_canary(folder: Path, change_of: dict[str, Any]) -> None:
-    """It would raise no error anywhere: the answers would only be worse."""
-    change(folder, lambda manifest: manifest["preprocessing"].update(change_of))
-    assert code_of(folder) == ModelFault.CANARY_FAILED
-
-
-def test_labels_in_another_order_are_caught_by_the_canary(folder: Path) -> None:
-    replace(folder, "labels", "九\n八\n七\n六\n五\n四\n三\n二\n一\n零\n".encode())
-    assert code_of(folder) == ModelFault.CANARY_FAILED
+def test_a_missing_canary_is_no_fault(folder: Path) -> None:
     without_canary(folder)
-    assert load(folder, "cpu").labels[0] == "九"
+    assert load(folder, "cpu").labels[0] == "零"
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "toaster", ""])
@@ -290,4 +247,6 @@ def test_the_reference_names_every_field_and_every_fault() -> None:
     """Documentation that misses one is wrong."""
     text = (Path(__file__).parents[2] / "docs" / "reference" / "model-format.md").read_text(encoding="utf-8")
     fields = [field for part in (Manifest, Preprocessing, Canary) for field in part.__struct_fields__]
-    assert [name for name in [*fields, *ModelFault] if f"`{name}" not in text] == []
+    assert [
+        name for name in [*fields, *ModelFault, *ScoreKind, *Resize, *Interpolation] if f"`{name}" not in text
+    ] == []
