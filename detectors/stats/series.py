@@ -1,5 +1,7 @@
 """A frame's series as arrays over its buckets."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ from detectors.frame import Frame, Series
 
 Floats = NDArray[np.float64]
 
-_LARGEST = 1e100
+LARGEST = 1e100
 """Beyond any measurement; values are cut to it so that their squares and sums stay finite."""
 
 
@@ -39,13 +41,29 @@ def on_grid(frame: Frame, series: Series, measure: str, starts: list[int]) -> Fl
         if 0 <= index < len(starts) and isinstance(value, (int, float)):
             filled[index] = value
     filled[~np.isfinite(filled)] = np.nan
-    clipped: Floats = np.clip(filled, -_LARGEST, _LARGEST)
+    clipped: Floats = np.clip(filled, -LARGEST, LARGEST)
     return clipped
+
+
+def fresh_values(frame: Frame, series: Series, measure: str) -> dict[int, float]:
+    """The finite numbers of the buckets that have not been judged before, by their start on the grid, in time order.
+
+    As `on_grid`, without the buckets that are empty; for one bucket of each of many series this is faster.
+    """
+    width = frame.bucket_ms
+    first = frame.interval.start_ms // width * width
+    found: dict[int, float] = {}
+    for start_ms, value in zip(series.bucket_start_ms, series.values[measure], strict=True):
+        at_ms = first + (start_ms - first) // width * width
+        known = max(first, frame.fresh_from_ms) <= at_ms < frame.interval.end_ms
+        if known and isinstance(value, (int, float)) and math.isfinite(value):
+            found[at_ms] = min(max(float(value), -LARGEST), LARGEST)
+    return found
 
 
 def counts_on_grid(frame: Frame, series: Series, measure: str, starts: list[int]) -> Floats:
     """As `on_grid` for a count: an empty bucket holds 0."""
-    return np.maximum(np.nan_to_num(on_grid(frame, series, measure, starts), nan=0.0), 0.0)
+    return np.fmax(on_grid(frame, series, measure, starts), 0.0)
 
 
 def trailing(values: Floats, buckets: int, fill: float) -> Floats:
@@ -59,5 +77,6 @@ def trailing_sum(values: Floats, buckets: int) -> Floats:
 
     Summed window by window: running sums would let one huge value spoil all later windows.
     """
-    summed: Floats = trailing(np.nan_to_num(values, nan=0.0), buckets, 0.0).sum(axis=1)
-    return summed
+    if not len(values):
+        return values
+    return np.convolve(np.where(np.isnan(values), 0.0, values), np.ones(buckets))[: len(values)]
