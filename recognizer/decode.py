@@ -5,6 +5,7 @@ on a FIFO and crashes the process on a name that is no UTF-8.
 """
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -41,11 +42,22 @@ class Picture:
     repaired: str | None = None
 
 
-def read(path: PathInput, limits: Limits = DEFAULT_LIMITS, access: Access = ANY_FILE) -> Picture:
+class Decoder(Protocol):
+    """From a file's bytes to a picture: `decode` itself, or `recognizer.decode_worker.DecodeWorkers.decode`."""
+
+    def __call__(self, data: bytes, name: str, limits: Limits, path_issues: tuple[InputReason, ...], /) -> Picture: ...
+
+
+def read(
+    path: PathInput,
+    limits: Limits = DEFAULT_LIMITS,
+    access: Access = ANY_FILE,
+    decoder: Decoder | None = None,
+) -> Picture:
     """The picture at ``path``; every fault comes as an `InputFault` with a closed reason."""
     source = read_file(path, limits.max_file_bytes, access)
     try:
-        picture = decode(source.data, source.text, limits, source.path_issues)
+        picture = (decoder or decode)(source.data, source.text, limits, source.path_issues)
     except InputFault as fault:
         fault.path_issues = source.path_issues
         fault.path_suggested = source.repaired

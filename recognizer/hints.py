@@ -62,6 +62,8 @@ HINTS: Final[dict[Reason, str]] = {
     Reason.IMAGE_EXIF_ROTATED: "turned upright here; a service that ignores Exif would see it sideways",
     Reason.IMAGE_CONSTANT: "one colour all over: is the lens covered?",
     Reason.IMAGE_TINY: "too few pixels to trust the answer",
+    Reason.IMAGE_DECODER_DIED: "keep it for the decoder's authors, let nobody open it; see the quarantine folder",
+    Reason.IMAGE_DECODER_STALLED: "see whether it is made to waste time; else raise the time limit",
     Reason.TENSOR_NOT_FINITE: "see mean and deviation in model.json, and the weights",
     Reason.TENSOR_CHANNEL_ORDER: "red and blue are swapped: see channel_order in model.json and the decoder",
     Reason.TENSOR_NOT_SCALED: "divide by 255 once, before mean and deviation",

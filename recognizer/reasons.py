@@ -87,6 +87,8 @@ class InputReason(enum.StrEnum):
     IMAGE_EXIF_ROTATED = "image_exif_rotated"
     IMAGE_CONSTANT = "image_constant"
     IMAGE_TINY = "image_tiny"
+    IMAGE_DECODER_DIED = "image_decoder_died"
+    IMAGE_DECODER_STALLED = "image_decoder_stalled"
     # after decoding
     TENSOR_NOT_FINITE = "tensor_not_finite"
     TENSOR_CHANNEL_ORDER = "tensor_channel_order"
