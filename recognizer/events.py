@@ -106,6 +106,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     response_size: Annotated[_Int | None, _about("size of the answer, bytes")] = None
     status: Annotated[_Text | None, _about("the service's own word: success, error…")] = None
     low_confidence_filtered: Annotated[bool | None, _about("whether the answer was withheld for a low score")] = None
+    trace_id: Annotated[_Text | None, _about("the distributed trace of the request, W3C Trace Context")] = None
+    span_id: Annotated[_Text | None, _about("the caller's span in that trace")] = None
     client_ip: Annotated[_Text | None, _about("address of the caller")] = None
 
     extra: dict[str, Any] = {}

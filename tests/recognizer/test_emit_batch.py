@@ -105,7 +105,7 @@ def test_what_is_no_event_is_lost_alone_and_counted(sink: MemorySink) -> None:
 def test_a_failing_iterator_reaches_nobody(sink: MemorySink) -> None:
     def failing() -> Iterator[dict[str, Any]]:
         yield event(1)
-        raise RuntimeError("gone")
+        raise EOFError("gone")
 
     log_events(failing())
     log_event("input_start")

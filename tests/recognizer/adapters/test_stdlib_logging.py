@@ -1,0 +1,98 @@
+"""Log records of the standard library as events."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recognizer.adapters.stdlib_logging import EventHandler
+from recognizer.emit import configure, recognition
+from recognizer.sinks import FileSink, MemorySink
+from tests.support.emission import emitting_to, ended_well, in_child
+
+
+@pytest.fixture
+def sink() -> Iterator[MemorySink]:
+    with emitting_to(MemorySink()) as memory:
+        yield memory
+
+
+@pytest.fixture
+def log() -> Iterator[logging.Logger]:
+    logger = logging.getLogger("recognizer.service")
+    handler = EventHandler()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # pytest has handlers of its own, whose locks a fork would copy
+    yield logger
+    logger.removeHandler(handler)
+
+
+def test_a_record_becomes_an_event(sink: MemorySink, log: logging.Logger) -> None:
+    log.warning("slow disk %s", "/data/上传", extra={"duration_ms": 812.0})
+    (event,) = sink.events
+    assert (event["event_type"], event["level"], event["logger"]) == ("log_line", "warning", "recognizer.service")
+    assert (event["message"], event["duration_ms"], event["host"]) == ("slow disk /data/上传", 812.0, "gpu-01")
+    assert abs(event["timestamp"] / 1_000 - logging.makeLogRecord({}).created) < 60
+    assert not {"args", "exc_info", "msg", "process", "levelno"} & event.keys()
+
+
+def test_extra_names_the_event_type(sink: MemorySink, log: logging.Logger) -> None:
+    log.error("x", extra={"event_type": "input_error", "error": "imread: None", "file_path": "/gone.png"})
+    assert (sink.events[0]["event_type"], sink.events[0]["reason"]) == ("input_error", "file_missing")
+
+
+def test_an_exception_is_told(sink: MemorySink, log: logging.Logger) -> None:
+    try:
+        raise ZeroDivisionError("one by zero")
+    except ZeroDivisionError:
+        log.exception("failed")
+    assert sink.events[0]["error"] == "ZeroDivisionError: one by zero"
+
+
+class Broken:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize("arguments", [("%d of %d", 1), ("%s", Broken()), (Broken(),), ("%q", 1)])
+def test_a_broken_record_is_told_all_the_same(
+    sink: MemorySink, log: logging.Logger, arguments: tuple[object, ...]
+) -> None:
+    log.error(*arguments, extra={"kept": 1})
+    assert sink.events[0]["kept"] == 1
+    assert "message" in sink.events[0]
+
+
+def test_inside_a_block_the_line_carries_the_request(sink: MemorySink, log: logging.Logger) -> None:
+    with recognition("/a.png") as r:
+        log.warning("odd")
+    line = next(event for event in sink.events if event["event_type"] == "log_line")
+    assert line["request_id"] == r.request_id
+
+
+def test_a_fork_under_a_saturated_logger_hangs_nobody(log: logging.Logger, tmp_path: Path) -> None:
+    """Children forked while another thread logs without a pause write their lines and end."""
+    with emitting_to(MemorySink()):
+        configure(FileSink(tmp_path / "events.jsonl"))
+        stop = threading.Event()
+
+        def saturate() -> None:
+            while not stop.is_set():
+                log.info("busy")
+
+        thread = threading.Thread(target=saturate)
+        thread.start()
+        try:
+            children = [in_child(lambda: log.warning("child %d", os.getpid())) for _ in range(20)]
+            assert ended_well(children)
+        finally:
+            stop.set()
+            thread.join()
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_bytes().splitlines()]
+    told = [line["message"] for line in lines if line["level"] == "warning"]
+    assert sorted(told) == sorted(f"child {child}" for child in children)
