@@ -22,14 +22,10 @@ def sink() -> Iterator[MemorySink]:
 
 
 @pytest.fixture
-def log() -> Iterator[logging.Logger]:
-    logger = logging.getLogger("recognizer.service")
-    handler = EventHandler()
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False  # pytest has handlers of its own, whose locks a fork would copy
-    yield logger
-    logger.removeHandler(handler)
+def log() -> logging.Logger:
+    logger = logging.Logger("recognizer.service")  # noqa: LOG001 - below no root, where pytest has handlers of its own
+    logger.addHandler(EventHandler())
+    return logger
 
 
 def test_a_record_becomes_an_event(sink: MemorySink, log: logging.Logger) -> None:
