@@ -16,7 +16,7 @@ from recognizer.inspect import Limits, Pixels, guard, header_issues, pixel_issue
 from recognizer.reasons import InputReason
 from recognizer.source import ANY_FILE, Access, PathInput, read_file
 
-__all__ = ["DEFAULT_LIMITS", "PathInput", "Picture", "decode", "read"]
+__all__ = ["DEFAULT_LIMITS", "Decoder", "PathInput", "Picture", "decode", "read"]
 
 DEFAULT_LIMITS = Limits()
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from recognizer.decode import DEFAULT_LIMITS, PathInput, Picture, read
+from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, Picture, read
 from recognizer.emit import Recognition, recognition, together
 from recognizer.fault import InputFault
 from recognizer.infer import Answer, Inference
@@ -132,12 +132,18 @@ class Recognizer:
         return self._model.labels
 
     def recognize(
-        self, paths: Iterable[PathInput], *, batch_size: int = 32, workers: int | None = None
+        self,
+        paths: Iterable[PathInput],
+        *,
+        batch_size: int = 32,
+        workers: int | None = None,
+        decoder: Decoder | None = None,
     ) -> Iterator[Result]:
         """One result for each path, in their order, whatever happens to it; paths are taken as results are asked for.
 
         Of ``batch_size`` pictures asked together one bad one fails alone. Up to two batches less one are read ahead by
         ``workers`` threads (as many as the machine has processors), so a batch of 1 answers before it reads on.
+        ``decoder``: `recognizer.decode_worker.DecodeWorkers.decode` decodes in processes of their own.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
@@ -148,7 +154,7 @@ class Recognizer:
         try:
             while True:
                 while len(waiting) < ahead and (path := next(source, _END)) is not _END:
-                    waiting.append(pool.submit(self._prepare, path))
+                    waiting.append(pool.submit(self._prepare, path, decoder))
                 if not waiting:
                     break
                 self._ask_canary()
@@ -162,7 +168,7 @@ class Recognizer:
             self._asked = time.monotonic()
             check_canary(self._model)
 
-    def _prepare(self, path: object) -> _Input:
+    def _prepare(self, path: object, decoder: Decoder | None = None) -> _Input:
         """From the path to the network's input, in a worker thread.
 
         Only the first event is written here, so that a picture that kills the process is known. The others follow for
@@ -174,7 +180,7 @@ class Recognizer:
         started = time.perf_counter()
         try:
             # read() itself refuses what is no path
-            one.picture = read(path, self._limits, self._access)  # type: ignore[arg-type]
+            one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
             one.decoded = _moment(started)
             started = time.perf_counter()
             one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,6 +22,7 @@ from recognizer.hints import HINTS
 from recognizer.paths import visible
 
 if TYPE_CHECKING:
+    from recognizer.decode import Decoder
     from recognizer.pipeline import Recognizer
     from recognizer.result import Result
 
@@ -39,8 +41,17 @@ FAILED, USAGE, NO_MODEL = 1, 2, 3
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Append the events to this file.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1…")
 @click.option("--batch-size", type=click.IntRange(1, 4096), default=32, show_default=True, help="Pictures at a time.")
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False),
+    help="Read only files below this folder, links followed; may be repeated.",
+)
+@click.option("--repair", is_flag=True, help="Read the existing file below --root that a faulty path certainly means.")
+@click.option("--decode-workers", type=click.IntRange(0, 256), default=0, help="Decode in so many other processes.")
 @click.option("-0", "--null", "by_nul", is_flag=True, help="The list on stdin is separated by NUL (find -print0).")
-def command(
+def command(  # noqa: PLR0913 - the options of a verb
     arguments: tuple[str, ...],
     *,
     model: Path | None,
@@ -48,6 +59,9 @@ def command(
     log: Path | None,
     device: str,
     batch_size: int,
+    roots: tuple[str, ...],
+    repair: bool,
+    decode_workers: int,
     by_nul: bool,
 ) -> None:
     """Recognise each PATH: a file, a folder, a pattern in quotes, or - for a list on stdin.
@@ -64,20 +78,23 @@ def command(
       find /data -newer stamp -print0 | wumu recognize --model digits -0 -
     A list that is still being written is answered picture by picture with --batch-size 1.
     """
-    recognizer = _load(model, device)
+    if repair and not roots:
+        _fail("--repair needs --root", "name the folders in which a file may be read instead: --root DIR", USAGE)
+    recognizer = _load(model, device, roots, repair=repair)
     _log_to(log, recognizer.model_name)
     started = time.monotonic()
     failures: Counter[str] = Counter()
     done = 0
     try:
-        for result in _results(recognizer, arguments, batch_size=batch_size, by_nul=by_nul):
-            done += 1
-            if result.reason is not None:
-                failures[result.reason] += 1
-            if as_json:
-                click.echo(result.to_json())
-            else:
-                _show(result)
+        with _decoder(decode_workers) as decoder:
+            for result in _results(recognizer, arguments, decoder, batch_size=batch_size, by_nul=by_nul):
+                done += 1
+                if result.reason is not None:
+                    failures[result.reason] += 1
+                if as_json:
+                    click.echo(result.to_json())
+                else:
+                    _show(result)
     except BrokenPipeError:  # the reader (head, say) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -93,7 +110,19 @@ def _fail(message: str, hint: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _load(folder: Path | None, device: str) -> "Recognizer":
+@contextmanager
+def _decoder(workers: int) -> Iterator["Decoder | None"]:
+    """What decodes: so many processes of their own, or for 0 this process itself."""
+    if workers == 0:
+        yield None
+        return
+    from recognizer.decode_worker import DecodeWorkers  # noqa: PLC0415  # OpenCV comes with it
+
+    with DecodeWorkers(workers) as processes:
+        yield processes.decode
+
+
+def _load(folder: Path | None, device: str, roots: tuple[str, ...], *, repair: bool) -> "Recognizer":
     if folder is None:
         hint = "--model DIR or WUMU_MODEL; to train the small digit model: python -m recognizer.train DIR"
         _fail("no model was named", hint, NO_MODEL)
@@ -101,9 +130,11 @@ def _load(folder: Path | None, device: str) -> "Recognizer":
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from recognizer.manifest import ModelError  # noqa: PLC0415  # torch costs seconds that --help need not pay
     from recognizer.pipeline import Recognizer  # noqa: PLC0415
+    from recognizer.source import Access, Repair  # noqa: PLC0415
 
+    policy = Repair.EXISTING_FILE_INSIDE_ROOTS if repair else Repair.NEVER
     try:
-        return Recognizer.load(folder, device)
+        return Recognizer.load(folder, device, access=Access(roots or None, policy))
     except ModelError as error:
         _fail(f"{error} ({error.code})", error.hint, NO_MODEL)
 
@@ -116,11 +147,16 @@ def _log_to(path: Path | None, model_name: str) -> None:
 
 
 def _results(
-    recognizer: "Recognizer", arguments: tuple[str, ...], *, batch_size: int, by_nul: bool
+    recognizer: "Recognizer",
+    arguments: tuple[str, ...],
+    decoder: "Decoder | None",
+    *,
+    batch_size: int,
+    by_nul: bool,
 ) -> Iterator["Result"]:
     """The results, with a bar on the terminal while they go elsewhere."""
     paths, total = _paths(arguments, by_nul=by_nul)
-    results = recognizer.recognize(paths, batch_size=batch_size)
+    results = recognizer.recognize(paths, batch_size=batch_size, decoder=decoder)
     if not sys.stderr.isatty() or sys.stdout.isatty():  # on a terminal the lines themselves tell how far it is
         yield from results
         return
