@@ -258,10 +258,17 @@ class App:
         return verbs | orders | {"status": lambda _: self._status()}
 
     def _order(self, verb: str, arguments: Mapping[str, Any]) -> Any:
-        """Do what people tell the daemon, between two turns."""
-        with self._using["turn"]:
+        """Do what people tell the daemon, between two turns; a replay also between two passes over the logs."""
+        with self._using["read"] if verb == "replay" else contextlib.nullcontext(), self._using["turn"]:
             engine = self._engine
-            orders = Orders(engine.config, self._ledger, lambda: engine.cycle, self._clock.now_ms)
+            orders = Orders(
+                engine.config,
+                self._ledger,
+                lambda: engine.cycle,
+                self._clock.now_ms,
+                lambda: self._store,
+                self._state_dir,
+            )
             return orders.verbs()[verb](arguments)
 
     def _status(self) -> dict[str, Any]:

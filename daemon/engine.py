@@ -14,6 +14,7 @@ from daemon.ingest.ingest import Ingest
 from daemon.ingest.report import IngestReport
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.outbox import Outbox
+from daemon.letters import QUARANTINE
 from daemon.notify.announce import Announcer
 from daemon.notify.outbox import Sender, SendReport
 from daemon.notify.registry import make_channels
@@ -22,7 +23,6 @@ from daemon.watch import Trouble, Watch
 from rules.model import Config
 
 LOG = logging.getLogger("wumu.engine")
-QUARANTINE = "quarantine"
 BEHIND_LIMIT_MS = 300_000
 """Once the logs had been read to their end, judging waits for a new backlog at most this long."""
 _DAY_MS = 86_400_000

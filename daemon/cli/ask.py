@@ -18,6 +18,7 @@ from daemon.cycle import Cycle
 from daemon.ledger.ledger import Ledger
 from daemon.notify.announce import Announcer
 from daemon.orders import Orders
+from daemon.store.base import EventStore
 from detectors.duration import duration_ms
 
 
@@ -49,11 +50,14 @@ def order(verb: str, arguments: Mapping[str, Any], config_path: Path, state_dir:
         stack.enter_context(only_daemon(state_dir))
         ledger = stack.enter_context(closing(Ledger.open(state_dir / LEDGER)))
 
-        def cycle() -> Cycle:
-            store = stack.enter_context(closing(open_store(config, state_dir)))
-            return Cycle(config, store, ledger, Announcer(config, store), SystemClock())
+        def store() -> EventStore:
+            return stack.enter_context(closing(open_store(config, state_dir)))
 
-        return Orders(config, ledger, cycle, now_ms).verbs()[verb](arguments)
+        def cycle() -> Cycle:
+            opened = store()
+            return Cycle(config, opened, ledger, Announcer(config, opened), SystemClock())
+
+        return Orders(config, ledger, cycle, now_ms, store, state_dir).verbs()[verb](arguments)
 
 
 def now_ms() -> int:

@@ -17,6 +17,7 @@ VERBS = {
     "init": "write an alerts.yaml and the systemd unit to start from",
     "doctor": "look at the installation, the store, the channels and the logs",
     "alerts": "the alerts, their history and what was sent about them",
+    "dead-letters": "lines that are no events or that the store refused: look at them, try them again",
     "explain": "why a rule did or did not fire: the request, the counts, the verdict",
     "mark": "mark a planned change: baselines start anew",
     "expected": "an alert was normal: it ends, and its rule learns so",

@@ -1,6 +1,7 @@
 """Where lines go that are no events: one JSON file a day, bounded in size, with the place each line came from."""
 
 import base64
+import hashlib
 import json
 import os
 from collections import Counter
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from daemon.errors import WumuError
+from daemon.ingest.source import KEPT_OF_LONG_LINE_BYTES
 from recognizer.events import Malformed, MalformedReason
 from recognizer.paths import visible
 
 DAY_LIMIT_BYTES = 16 * 1024 * 1024
 KEEP_DAYS = 30
-LINE_LIMIT_BYTES = 4096
+LINE_LIMIT_BYTES = 64 * 1024
+"""Kept of a line: far more than an event has, so that what is kept can be replayed as it was."""
 _FOLDER_MODE = 0o750
 _FILE_MODE = 0o640
 
@@ -39,8 +42,13 @@ class Misfit:
     malformed: Malformed
     length: int
 
+    def kept(self) -> bytes:
+        """As much of the line as is kept: of one that is too long for an event, only what shows whose it is."""
+        too_long = self.malformed.reason is MalformedReason.LINE_TOO_LONG
+        return self.malformed.line[: KEPT_OF_LONG_LINE_BYTES if too_long else LINE_LIMIT_BYTES]
+
     def key(self) -> LineKey:
-        return self.identity, self.offset, self.malformed.line[:LINE_LIMIT_BYTES]
+        return self.identity, self.offset, self.kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +123,12 @@ def read_quarantine(folder: Path, *, day: str | None = None) -> Iterator[Quarant
     A line that a crash made us write twice is told once: the same bytes at the same place of the same content, under
     whatever name.
     """
-    seen: set[LineKey] = set()
+    seen: set[tuple[str, int, bytes]] = set()
     for record in _records(folder, day):
         if "reason" not in record:
             continue
         entry = _parsed(record)
-        key = (entry.identity, entry.offset, entry.line)
+        key = (entry.identity, entry.offset, hashlib.blake2b(entry.line, digest_size=16).digest())
         if key not in seen:
             seen.add(key)
             yield entry
@@ -157,7 +165,7 @@ def _render(misfits: Sequence[Misfit], now_ms: int, room: int) -> tuple[bytes, i
 
 def _record(misfit: Misfit, now_ms: int) -> dict[str, Any]:
     malformed = misfit.malformed
-    line = malformed.line[:LINE_LIMIT_BYTES]
+    line = misfit.kept()
     record: dict[str, Any] = {
         "at_ms": now_ms,
         "file": misfit.file,

@@ -1,7 +1,7 @@
 """The ledger's tables."""
 
 VERSION = 1
-LAST_TABLE = "baselines"
+LAST_TABLE = "replayed"
 """Once it is there, the others are too."""
 
 TABLES = """
@@ -45,4 +45,5 @@ CREATE TABLE IF NOT EXISTS marks (
 CREATE TABLE IF NOT EXISTS baselines (
     rule_id TEXT NOT NULL, mark_id TEXT NOT NULL, applied_ms INTEGER NOT NULL, PRIMARY KEY (rule_id, mark_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS replayed (letter_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
 """

@@ -34,7 +34,7 @@ class Bench:
     """One learning rule and one with a limit, told to ops; `restart` takes everything up from the ledger."""
 
     def __init__(self, folder: Path) -> None:
-        self.store, self.clock = ReferenceStore(), ManualClock(BEGIN)
+        self.folder, self.store, self.clock = folder, ReferenceStore(), ManualClock(BEGIN)
         self.ledger = Ledger.open(folder / "ledger.sqlite")
         rules = (rule(Habit(), "habit"), rule(Count(at_least=50, within="1m"), "limit"))
         self.config = Config(rules=rules, channels=config_of(CHANNELS).channels)
@@ -42,7 +42,9 @@ class Bench:
 
     def restart(self) -> None:
         self.cycle = Cycle(self.config, self.store, self.ledger, Announcer(self.config, self.store), self.clock)
-        self.orders = Orders(self.config, self.ledger, lambda: self.cycle, self.clock.now_ms)
+        self.orders = Orders(
+            self.config, self.ledger, lambda: self.cycle, self.clock.now_ms, lambda: self.store, self.folder
+        )
 
     def minute(self, count: int, *, judged: bool = True) -> None:
         """A minute with so many events on one host."""

@@ -37,6 +37,9 @@ def test_the_verbs_and_their_options_exist(page: Path) -> None:
         assert verb in VERBS, f"{page.name}: wumu {verb}"
         command = main.get_command(click.Context(main), verb)
         assert command is not None
+        if isinstance(command, click.Group):
+            assert arguments[0] in command.commands, f"{page.name}: wumu {verb} {arguments[0]}"
+            command = command.commands[arguments[0]]
         known = {name for parameter in command.params for name in parameter.opts} | {"--help", "--"}
         options = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
         assert options <= known, f"{page.name}: wumu {verb} has no {options - known}"

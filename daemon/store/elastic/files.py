@@ -3,16 +3,18 @@
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from daemon.errors import StoreError, StoreUnavailable
 from daemon.store.base import Checkpoint
-from recognizer.events import Malformed
+from recognizer.events import Malformed, MalformedReason
 
 _log = logging.getLogger(__name__)
+
+DEAD_LETTERS_FILE = "elasticsearch-dead-letters.jsonl"
 
 
 class CheckpointFile:
@@ -40,16 +42,19 @@ class CheckpointFile:
 
 
 class DeadLetters:
-    """Refused lines, one JSON object each: ``line``, ``reason``, ``detail``, ``hint``. At least once: a crash between
-    this file and the checkpoint may write a line twice."""
+    """Refused lines, one JSON object each: ``line``, ``file``, ``reason``, ``detail``, ``hint``. At least once: a crash
+    between this file and the checkpoint may write a line twice."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
 
-    def append(self, lines: Iterable[Malformed]) -> None:
-        """Keeps the lines for good before it returns. Raises StoreUnavailable when the disk does not take them."""
-        text = b"".join(msgspec.json.encode(_letter(each)) + b"\n" for each in lines)
+    def append(self, lines: Iterable[Malformed], source: str) -> None:
+        """Keeps the lines, which came from the log file ``source``, for good before it returns.
+
+        Raises StoreUnavailable when the disk does not take them.
+        """
+        text = b"".join(msgspec.json.encode(_letter(each, source)) + b"\n" for each in lines)
         if not text:
             return
         try:
@@ -62,9 +67,26 @@ class DeadLetters:
         _log.warning("Elasticsearch refused %d lines for good; they are kept in %s", text.count(b"\n"), self._path)
 
 
-def _letter(malformed: Malformed) -> Mapping[str, str]:
+def read_dead_letters(path: Path) -> Iterator[tuple[Malformed, str]]:
+    """The refused lines and the log files they came from, oldest first; none where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            for raw in file:
+                try:
+                    letter = msgspec.json.decode(raw, type=dict[str, str])
+                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    continue  # half a line, left by a crash while it was written; it was written again after that
+                reason = MalformedReason(letter["reason"])
+                malformed = Malformed(letter["line"].encode(), reason, letter["detail"], letter["hint"])
+                yield malformed, letter.get("file", "")
+    except FileNotFoundError:
+        return
+
+
+def _letter(malformed: Malformed, source: str) -> Mapping[str, str]:
     return {
         "line": malformed.line.decode("utf-8", "replace"),
+        "file": source,
         "reason": malformed.reason.value,
         "detail": malformed.detail,
         "hint": malformed.hint,

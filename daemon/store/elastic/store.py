@@ -14,7 +14,7 @@ from daemon.store.elastic.backoff import Backoff
 from daemon.store.elastic.bulk import BulkWriter, refused_lines
 from daemon.store.elastic.client import Client, TooDeep
 from daemon.store.elastic.documents import read_event
-from daemon.store.elastic.files import CheckpointFile, DeadLetters
+from daemon.store.elastic.files import DEAD_LETTERS_FILE, CheckpointFile, DeadLetters
 from daemon.store.elastic.filters import TIME_FIELD
 from daemon.store.elastic.indices import Indices
 from daemon.store.elastic.replies import Reply, ShardsStarting, read_replies
@@ -24,7 +24,6 @@ from detectors.frame import Frame, Interval
 from recognizer.events import Event, Malformed
 
 CHECKPOINTS_FILE = "elasticsearch-checkpoints.json"
-DEAD_LETTERS_FILE = "elasticsearch-dead-letters.jsonl"
 
 _SEARCH_TARGET = f"/_msearch?filter_path={FILTER_PATH}"
 _ALL_TIME = Interval(-(2**62), 2**62)
@@ -60,7 +59,7 @@ class ElasticStore:
             self._indices.prepare()
             outcome = self._bulk.write(batch)
             stored, duplicates, refused = outcome.stored, outcome.duplicates, refused_lines(batch, outcome)
-            self._dead_letters.append(refused)
+            self._dead_letters.append(refused, "" if batch.checkpoint is None else batch.checkpoint.path)
         if batch.checkpoint is not None:
             self._checkpoints.save(batch.checkpoint)
         return Appended(stored, duplicates, refused)

@@ -9,7 +9,7 @@ import pytest
 from daemon.errors import StoreUnavailable
 from daemon.store.base import Ask, Checkpoint, Sample
 from daemon.store.conformance.support import DAY, START_MS, batch, event
-from daemon.store.elastic.store import DEAD_LETTERS_FILE
+from daemon.store.elastic.files import DEAD_LETTERS_FILE
 from detectors.condition import Always
 from detectors.frame import Interval
 from detectors.query import Query

@@ -13,7 +13,7 @@ from daemon.errors import StoreError
 from daemon.store.base import Ask, Checkpoint
 from daemon.store.conformance.support import DAY, DAY_MS, START_MS, batch, event
 from daemon.store.elastic.bulk import document_id
-from daemon.store.elastic.files import CheckpointFile, DeadLetters
+from daemon.store.elastic.files import CheckpointFile, DeadLetters, read_dead_letters
 from daemon.store.elastic.filters import clause
 from daemon.store.elastic.replies import mended
 from daemon.store.elastic.runs import Span, from_outcomes, from_spans
@@ -220,9 +220,12 @@ def test_files_in_a_folder_that_is_gone_are_said(tmp_path: Path) -> None:
         CheckpointFile(gone / "checkpoints.json").save(Checkpoint("a", "/a", 1))
     letter = Malformed(b"\xff{}", MalformedReason.REFUSED_BY_STORE, "detail", "hint")
     with pytest.raises(StoreError, match="can't be written"):
-        DeadLetters(gone / "letters").append([letter])
-    DeadLetters(tmp_path / "letters").append([letter])
-    assert orjson.loads((tmp_path / "letters").read_bytes())["line"] == "\ufffd{}"
+        DeadLetters(gone / "letters").append([letter], "/l")
+    DeadLetters(tmp_path / "letters").append([letter], "/l")
+    with (tmp_path / "letters").open("ab") as file:
+        file.write(b'{"line":"torn by a cr')
+    assert [(each.line, file) for each, file in read_dead_letters(tmp_path / "letters")] == [("\ufffd{}".encode(), "/l")]
+    assert list(read_dead_letters(gone)) == []
 
 
 def test_a_batch_of_the_conformance_suite_is_what_ingest_hands_over() -> None:

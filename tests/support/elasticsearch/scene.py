@@ -8,8 +8,9 @@ import orjson
 
 from daemon.store.base import Batch, Checkpoint
 from daemon.store.conformance.support import batch, event
+from daemon.store.elastic.files import DEAD_LETTERS_FILE
 from daemon.store.elastic.settings import ElasticSettings
-from daemon.store.elastic.store import DEAD_LETTERS_FILE, ElasticStore
+from daemon.store.elastic.store import ElasticStore
 from tests.support.elasticsearch.client import count, delete_all
 from tests.support.elasticsearch.proxy import Proxy, proxy_to
 
