@@ -83,12 +83,14 @@ def revived(letter: Letter, mended: str | None, config: IngestConfig, now_ms: in
     if mended is None and not letter.whole:
         detail = f"only the first {len(letter.line)} of its {letter.length} bytes were kept"
         return Malformed(letter.line, letter.reason, detail, "mend it: give the whole line with --mended")
-    event = decode(letter.line if mended is None else mended.encode("utf-8", "backslashreplace"))
+    line = letter.line if mended is None else mended.encode("utf-8", "backslashreplace")
+    event = decode(line)
     if isinstance(event, Malformed):
         return event
-    if not event.event_id or len(event.event_id) > MAX_ID_CHARACTERS:
-        event.event_id = letter.id
-    line = msgspec.json.encode(fields(event))
+    nameless = not event.event_id or len(event.event_id) > MAX_ID_CHARACTERS
+    if nameless or mended is not None:  # else it stays as it is: refused again, it must be the same letter
+        event.event_id = letter.id if nameless else event.event_id
+        line = msgspec.json.encode(fields(event))
     decoded = decode_batch([line], now_ms=now_ms, max_age_ms=config.max_age_ms, max_future_ms=config.max_future_ms)
     return decoded.malformed[0] if decoded.malformed else (decoded.events[0], decoded.lines[0])
 
