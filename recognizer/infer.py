@@ -76,22 +76,28 @@ class Inference:
     def _judge(self, logits: Tensor, started: float) -> list[Answer | InputFault]:
         outputs, kind = logits.float(), self._model.manifest.score
         best = self._model.scores(outputs).topk(min(TOP, outputs.shape[1]), dim=1)
-        places, values = best.indices.tolist(), best.values.tolist()
-        sureness = torch.stack([outputs.gather(1, best.indices[:, :1])[:, 0], entropy(outputs, kind)], 1).tolist()
-        finite = outputs.isfinite().all(1).tolist()
+        facts = [
+            outputs.gather(1, best.indices[:, :1]),
+            entropy(outputs, kind)[:, None],
+            outputs.isfinite().all(1)[:, None],
+        ]
+        # one small copy from the device, which is waited for once; a double holds every index
+        rows = torch.cat([column.double() for column in (best.indices, best.values, *facts)], 1).tolist()
+        count = best.indices.shape[1]
         duration_ms = (time.perf_counter() - started) * 1_000
         answers: list[Answer | InputFault] = []
-        for row, scores, (logit, nats), good in zip(places, values, sureness, finite, strict=True):
+        for row in rows:
+            places, scores, (logit, nats, good) = row[:count], row[count : 2 * count], row[2 * count :]
             if not good:
                 answers.append(InputFault(InputReason.TENSOR_NOT_FINITE, "the network answered with NaN or infinity"))
             elif kind is ScoreKind.PROBABILITY and not 0 <= scores[0] <= _HIGHEST_PROBABILITY:
                 message = f"the best score is {scores[0]:.3f}, and a probability lies between 0 and 1"
                 answers.append(InputFault(InputReason.MODEL_SCORE_IS_LOGIT, message))
             else:
-                labels = tuple(self._model.labels[one] for one in row)
+                labels = tuple(self._model.labels[int(one)] for one in places)
                 margin = scores[0] - scores[1] if len(scores) > 1 else scores[0]
-                count = len(self._model.labels), len(outputs)
-                answers.append(Answer(labels, tuple(scores), logit, margin, nats, *count, duration_ms))
+                sizes = len(self._model.labels), len(outputs)
+                answers.append(Answer(labels, tuple(scores), logit, margin, nats, *sizes, duration_ms))
         return answers
 
 

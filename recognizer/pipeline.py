@@ -8,12 +8,13 @@ for result in recognizer.recognize(paths):
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, Picture, read
+from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, Picture, decode, read
 from recognizer.emit import Recognition, recognition, together
 from recognizer.fault import InputFault
 from recognizer.infer import Answer, Inference
@@ -26,7 +27,7 @@ from recognizer.preprocess import Prepared, channel_conversion, prepare
 from recognizer.reasons import InputReason
 from recognizer.result import Result
 from recognizer.sound import is_installed
-from recognizer.source import ANY_FILE, Access
+from recognizer.source import ANY_FILE, Access, issue_reasons
 from recognizer.tensor_monitor import TensorMonitor
 
 LOW_CONFIDENCE = 0.3
@@ -46,8 +47,11 @@ class _Moment:
 
 
 @dataclass(slots=True)
-class _Input:
-    """A picture on its way, with what the worker thread came to; ``fault`` or ``prepared`` is set in the end."""
+class Taken:
+    """A picture on its way, with what the worker thread came to; ``fault`` or ``prepared`` is set in the end.
+
+    ``served``: whoever gives the answer out tells business_output, for he knows what became of it.
+    """
 
     path: str
     events: Recognition
@@ -56,6 +60,19 @@ class _Input:
     prepared: Prepared | None = None
     ended: _Moment | None = None
     fault: InputFault | None = None
+    served: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came with a picture from elsewhere: its bytes, unless it is a path, and fields for its events."""
+
+    data: bytes | None
+    carried: Mapping[str, Any]
+
+
+_Answered = tuple[list[Answer | InputFault], _Moment]
+_Asked = tuple[list[Taken], Future[_Answered]]
 
 
 class Recognizer:
@@ -142,45 +159,79 @@ class Recognizer:
         """One result for each path, in their order, whatever happens to it; paths are taken as results are asked for.
 
         Of ``batch_size`` pictures asked together one bad one fails alone. Up to two batches less one are read ahead by
-        ``workers`` threads (as many as the machine has processors), so a batch of 1 answers before it reads on.
+        ``workers`` threads (as many as the machine has processors), while the network has another one; a batch of 1
+        answers before it reads on.
         ``decoder``: `recognizer.decode_worker.DecodeWorkers.decode` decodes in processes of their own.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         ahead = 2 * batch_size - 1
+        told: _Asked | None = None
         source = iter(paths)
-        waiting: deque[Future[_Input]] = deque()
+        waiting: deque[Future[Taken]] = deque()
         pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="wumu-decode")
+        network = ThreadPoolExecutor(1, thread_name_prefix="wumu-network")
         try:
             while True:
                 while len(waiting) < ahead and (path := next(source, _END)) is not _END:
                     waiting.append(pool.submit(self._prepare, path, decoder))
-                if not waiting:
-                    break
-                self._ask_canary()
                 batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
-                yield from self._finish(batch)
+                asked = (batch, network.submit(self._ask, batch)) if batch else None
+                if told is not None:  # its events are built while the network works on the next batch
+                    yield from self._tell(*told)
+                if asked is not None and batch_size == 1:
+                    yield from self._tell(*asked)
+                    asked = None
+                elif asked is None:
+                    break
+                told = asked
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            network.shutdown(wait=True, cancel_futures=True)
 
     def _ask_canary(self) -> None:
         if self._canary_seconds is not None and time.monotonic() - self._asked >= self._canary_seconds:
             self._asked = time.monotonic()
             check_canary(self._model)
 
-    def _prepare(self, path: object, decoder: Decoder | None = None) -> _Input:
+    def take(self, path: PathInput, data: bytes | None = None, carried: Mapping[str, Any] | None = None) -> Taken:
+        """One picture for a later `answer`: read and prepared. The caller's thread does the work; it never raises.
+
+        ``data``: the picture itself, ``path`` is then only its name. ``carried``: fields for all of its events.
+        """
+        return self._prepare(path, None, Received(data, carried or {}))
+
+    def answer(self, batch: list[Taken]) -> list[Result]:
+        """The results of what was taken, asked together, in their order; raises only what the canary raises.
+
+        The events are written but for business_output, which is the caller's: ``one.events.business_output(…)``.
+        """
+        asked: Future[_Answered] = Future()
+        asked.set_result(self._ask(batch))
+        return self._tell(batch, asked)
+
+    def is_withheld(self, result: Result) -> bool:
+        """Whether the low-confidence filter keeps this answer back."""
+        return self._is_low(result.scores)
+
+    def _prepare(self, path: object, decoder: Decoder | None = None, received: Received | None = None) -> Taken:
         """From the path to the network's input, in a worker thread.
 
         Only the first event is written here, so that a picture that kills the process is known. The others follow for
         the whole batch at once, with the time at which they happened: one after the other they cost less.
         """
         events = recognition(path, model_name=self.model_name, searchable=self._searchable)
-        events.input_start()
-        one = _Input(_as_text(path), events)
+        if received is not None:
+            events.carried |= received.carried
+        events.input_start(**({} if received is None or received.data is None else {"file_size": len(received.data)}))
+        one = Taken(_as_text(path), events, served=received is not None)
         started = time.perf_counter()
         try:
-            # read() itself refuses what is no path
-            one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
+            if received is not None and received.data is not None:
+                one.picture = decode(received.data, one.path, self._limits, issue_reasons(one.path))
+            else:
+                # read() itself refuses what is no path
+                one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
             one.decoded = _moment(started)
             started = time.perf_counter()
             one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)
@@ -193,16 +244,22 @@ class Recognizer:
         one.ended = _moment(started)
         return one
 
-    def _finish(self, batch: list[_Input]) -> list[Result]:
-        """Asks the network about those of the batch that came so far, and tells and answers for all."""
+    def _ask(self, batch: list[Taken]) -> _Answered:
+        """Asks the network about those of the batch that came so far."""
+        self._ask_canary()
         started = time.perf_counter()
         ready = [one.prepared.tensor for one in batch if one.fault is None and one.prepared is not None]
-        answers = iter(self._inference.answers(ready))
-        inferred = _moment(started)
+        answers = self._inference.answers(ready)
+        return answers, _moment(started)
+
+    def _tell(self, batch: list[Taken], asked: "Future[_Answered]") -> list[Result]:
+        """Tells and answers for all of a batch, the moment the network has answered."""
+        outcomes, inferred = asked.result()
+        answers = iter(outcomes)
         with together():
             return [self._told(one, next(answers) if one.fault is None else one.fault, inferred) for one in batch]
 
-    def _told(self, one: _Input, outcome: Answer | InputFault, inferred: _Moment) -> Result:
+    def _told(self, one: Taken, outcome: Answer | InputFault, inferred: _Moment) -> Result:
         """The result of one picture, after its events."""
         self._tell_input(one)
         if isinstance(outcome, Answer):
@@ -212,7 +269,7 @@ class Recognizer:
         _tell_fault(one, outcome, one.ended if one.fault is not None and one.ended is not None else inferred)
         return self._result(one, fault=outcome)
 
-    def _tell_input(self, one: _Input) -> None:
+    def _tell_input(self, one: Taken) -> None:
         """How far the worker thread came with it."""
         picture, prepared = one.picture, one.prepared
         if picture is None or one.decoded is None:
@@ -253,14 +310,14 @@ class Recognizer:
         issues = [] if (wrong := self._monitor.impossible(prepared.facts)) is None else [wrong.value]
         return [*issues, InputReason.TENSOR_CROPPED.value] if prepared.kept_share < LEAST_KEPT_SHARE else issues
 
-    def _watch(self, one: _Input, answer: Answer) -> None:
+    def _watch(self, one: Taken, answer: Answer) -> None:
         if one.prepared is None:
             return
         shift = self._monitor.observe(one.prepared.facts, answer.scores[0], answer.entropy, answer.logit)
         if shift is not None:
             tell_shift(self._model, shift)
 
-    def _tell_answer(self, one: _Input, answer: Answer, inferred: _Moment) -> None:
+    def _tell_answer(self, one: Taken, answer: Answer, inferred: _Moment) -> None:
         one.events.inference_complete(
             answer.labels,
             answer.scores if self._scored else None,
@@ -273,14 +330,15 @@ class Recognizer:
             device=self._device,
             batch_size=answer.batch_size,
         )
-        one.events.business_output(
-            status="success",
-            low_confidence_filtered=self._scored and answer.scores[0] < self._low_confidence,
-        )
+        if not one.served:
+            one.events.business_output(status="success", low_confidence_filtered=self._is_low(answer.scores))
+
+    def _is_low(self, scores: tuple[float, ...]) -> bool:
+        return self._scored and bool(scores) and scores[0] < self._low_confidence
 
     def _result(
         self,
-        one: _Input,
+        one: Taken,
         *,
         labels: tuple[str, ...] = (),
         scores: tuple[float, ...] = (),
@@ -323,7 +381,7 @@ def _moment(started: float) -> _Moment:
     return _Moment(time.time_ns() // 1_000_000, round((time.perf_counter() - started) * 1_000, 3))
 
 
-def _tell_fault(one: _Input, fault: InputFault, at: _Moment) -> None:
+def _tell_fault(one: Taken, fault: InputFault, at: _Moment) -> None:
     one.events.input_error(fault, timestamp=at.timestamp, duration_ms=at.duration_ms)
 
 
