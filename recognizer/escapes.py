@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote
 
-from recognizer.characters import spliced
+from recognizer.characters import CONTROL, character_set, spliced
 
 _CHARACTER_ESCAPE: Final = re.compile(
     r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});"
     r"|(?:\\u[0-9A-Fa-f]{4})+|\\U[0-9A-Fa-f]{8}|(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-3][0-7]{2})+"
     r"|#U[0-9A-Fa-f]{4}"
 )
+_CONTROL: Final = re.compile(f"[{character_set(*CONTROL)}]")
 _DRIVE: Final = re.compile(r"\s*[\"']?[A-Za-z]:")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _TELLING_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}(?!\d)|%25[0-9A-Fa-f]{2}")
@@ -77,11 +78,9 @@ def is_resolved_escape(path: str, position: int) -> bool:
 
 def with_escapes_again(path: str) -> str:
     """The path as it was typed: a tabulator that was ``\\t`` is that again, ``U+0082`` is ``\\202``."""
-    if path.isprintable():
-        return path
-    return "".join(
-        _typed(one) if (one < " " or "\x7f" <= one <= "\x9f") and one and is_resolved_escape(path, at) else one
-        for at, one in enumerate(path)
+    return _CONTROL.sub(
+        lambda found: _typed(found[0]) if is_resolved_escape(path, found.start()) else found[0],
+        path,
     )
 
 

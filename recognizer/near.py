@@ -67,10 +67,12 @@ def best(wanted: str, names: Sequence[str], fits: Fits, until: float, *, sound: 
 
 def _matching(same: _Same | None, names: Sequence[str], fits: Fits, until: float) -> list[str]:
     found: list[str] = []
-    for name in names if same is not None else ():
+    if same is None:
+        return found
+    for name in names:
         if time.monotonic() > until:
             break
-        if same is not None and same(name) and fits(name):
+        if same(name) and fits(name):
             found.append(name)
             if len(found) == MAX_FOUND:
                 break

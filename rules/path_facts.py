@@ -19,6 +19,7 @@ _WORDS = {
         "exists": "A file exists at the cleaned path {cleaned}",
         "missing": "No file exists at the cleaned path {cleaned}",
         "unknown": "The cleaned path is {cleaned}; whether a file is there could not be checked",
+        "meant": "The existing file {meant} was probably meant",
         "raw_exists": "A file exists under the faulty name itself: rename it",
     },
     Language.ZH: {
@@ -28,20 +29,21 @@ _WORDS = {
         "exists": "清理后的路径 {cleaned} 处有文件",
         "missing": "清理后的路径 {cleaned} 处没有文件",
         "unknown": "清理后的路径为 {cleaned}；无法检查该处是否有文件",
+        "meant": "本来想要的很可能是现有文件 {meant}",
         "raw_exists": "带有问题字符的文件名本身存在：请重命名该文件",
     },
 }
 
 
 def path_facts(event: Event, language: Language, exists: Callable[[str], bool | None]) -> tuple[str, ...]:
-    """Sentences about the path of ``event``; () where it has no faults.
+    """Sentences about the path of ``event``; () where it has no faults and no other file was meant.
 
     ``exists`` answers whether a file is there, None where it can't be known; it is asked only where the event
     itself does not tell, for the event comes from the machine that has the file.
     """
     path = event.file_path
     issues = inspect(path) if path is not None else ()
-    if path is None or not issues:
+    if path is None or not (issues or event.path_suggested):
         return ()
     return tuple(_facts(event, path, issues, _WORDS[language], exists))
 
@@ -64,6 +66,8 @@ def _facts(
     for position in sorted(named)[:MAX_CHARACTERS]:
         yield _character(named[position], len(path), words)
     cleaned = clean(path)
+    if event.path_suggested and event.path_suggested != cleaned:
+        yield words["meant"].format(meant=visible(event.path_suggested, PATH_LIMIT))
     if cleaned == path:
         return
     there = cleaned_exists(event, cleaned, exists)

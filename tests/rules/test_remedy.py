@@ -189,6 +189,17 @@ def test_the_event_knows_better_than_the_daemon() -> None:
     assert "清理后的路径 /srv/a.jpg 处有文件" in facts
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_the_existing_file_that_the_recognizer_found_is_named_and_only_looked_at(language: Language) -> None:
+    """An event's word is shown and listed, never the target of a rename; what is hidden in it is visible."""
+    told = event("/srv/photo.png", reason="path_case_mismatch", path_suggested="/srv/Photo\u202e.PNG")
+    remedy = choose(streak("path_case_mismatch"), [told], language)
+    assert any("/srv/Photo‹U+202E›.PNG" in fact for fact in remedy.checked)
+    assert remedy.command is not None
+    assert "ls -lb -- $'/srv/Photo\\xe2\\x80\\xae.PNG'" in remedy.command
+    assert "mv " not in remedy.command
+
+
 def test_a_forged_cleaned_path_is_not_used() -> None:
     """Whoever writes log lines can't choose where a rename goes."""
     forged = event("/srv/a\u200b.jpg", path_cleaned="/etc/cron.d/evil", path_cleaned_exists=True)
