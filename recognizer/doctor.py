@@ -8,8 +8,8 @@ What it looks at is bounded in entries and in time, and nothing outside of the r
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote
 
@@ -79,7 +79,7 @@ def examine(path: str, roots: Sequence[str], effort: Effort = Effort()) -> Diagn
     absolute = _absolute(path)
     inside = absolute is not None and search.inside(absolute)
     exists = inside and absolute is not None and os.path.isfile(absolute)  # noqa: PTH113 - never raises
-    meant = None if exists else search.meant(path)
+    meant = None if exists else search.meant(path, issues)
     if absolute is not None and not inside and meant is None and (not issues or os.path.lexists(absolute)):
         return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, issues, exists=False, meant=None, complete=True)
     if issues:
@@ -93,7 +93,7 @@ def examine(path: str, roots: Sequence[str], effort: Effort = Effort()) -> Diagn
 
 def what_was_meant(path: str, roots: Sequence[str], effort: Effort = SMALL_EFFORT) -> Meant | None:
     """The existing file inside ``roots`` that a path without a file stands for, if there is one."""
-    return _Search(roots, effort).meant(path)
+    return _Search(roots, effort).meant(path, inspect(path))
 
 
 def is_inside(path: str, roots: Sequence[str]) -> bool:
@@ -139,6 +139,7 @@ class _Search:
         self._left = effort.entries
         self._until = time.monotonic() + effort.duration_ms / 1_000
         self._sound = effort.sound
+        self._own: str | None = None
         self.exhausted = False
 
     def inside(self, path: str) -> bool:
@@ -148,22 +149,23 @@ class _Search:
             return False
         return any(_below(real, root) for root in self._roots)
 
-    def meant(self, path: str) -> Meant | None:
+    def meant(self, path: str, issues: Sequence[PathIssue]) -> Meant | None:
         """By cleaning the name first, then by what the folders hold."""
-        cleaned = clean(path)
+        absolute = _absolute(path)
+        self._own = None if absolute is None else os.path.realpath(absolute)
+        cleaned = clean(path) if issues else path
         for candidate, reason in (
             (cleaned, InputReason.FILE_MISSING),
             (unquote(path), InputReason.PATH_PERCENT_ENCODED),
         ):
             for start, rest, certain in self._places(candidate):
-                found = "/".join((start, *rest))
-                if self._is_file(found) and _differs(found, path):
-                    return Meant(os.path.realpath(found), _reason_of(path, reason), certain)
+                if (found := self._file("/".join((start, *rest)))) is not None:
+                    return Meant(found, _worst(issues, reason), certain)
         if self._sound:
             self._load_sound()
         for start, rest, certain in self._places(cleaned):
             if (walked := self._walk(start, rest, path, certain=certain)) is not None:
-                return walked
+                return walked if not issues else replace(walked, reason=issues[0].reason)
         return None
 
     def _load_sound(self) -> None:
@@ -201,7 +203,7 @@ class _Search:
         for number, component in enumerate(rest):
             last = number == len(rest) - 1
             place = f"{folder}/{component}"
-            if (self._is_file(place) and _differs(place, path)) if last else self._is_folder(place):
+            if self._file(place) is not None if last else self._is_folder(place):
                 folder = place
                 continue
             found = self._most_like(folder, component, files=last)
@@ -213,14 +215,13 @@ class _Search:
             if last:
                 alternatives = tuple(f"{folder}/{other}" for other in found.others[:MAX_ALTERNATIVES])
             folder = f"{folder}/{found.name}"
-        if not self._is_file(folder) or not _differs(folder, path):
-            return None
-        return Meant(os.path.realpath(folder), _reason_of(path, reason), certain, alternatives)
+        real = self._file(folder)
+        return None if real is None else Meant(real, reason, certain, alternatives)
 
     def _most_like(self, folder: str, component: str, *, files: bool) -> Match | None:
-        fits = self._is_file if files else self._is_folder
+        fits: Callable[[str], object] = self._file if files else self._is_folder
         names = [name for name in self._names(folder) if name != component]
-        found = best(component, names, lambda name: fits(f"{folder}/{name}"), self._until, sound=self._sound)
+        found = best(component, names, lambda name: bool(fits(f"{folder}/{name}")), self._until, sound=self._sound)
         self.exhausted = self.exhausted or time.monotonic() > self._until
         return found
 
@@ -238,19 +239,16 @@ class _Search:
         except OSError:
             return
 
-    def _is_file(self, path: str) -> bool:
-        return os.path.isfile(path) and self.inside(path)  # noqa: PTH113 - never raises
+    def _file(self, path: str) -> str | None:
+        """Where a regular file inside of the roots really lies, when it is another than the path itself names."""
+        if not os.path.isfile(path):  # noqa: PTH113 - never raises
+            return None
+        real = os.path.realpath(path)
+        return real if real != self._own and any(_below(real, root) for root in self._roots) else None
 
     def _is_folder(self, path: str) -> bool:
         return os.path.isdir(path) and self.inside(path)  # noqa: PTH112 - never raises
 
 
-def _differs(found: str, path: str) -> bool:
-    """Whether what was found is another file than the path names by itself."""
-    absolute = _absolute(path)
-    return absolute is None or os.path.realpath(found) != os.path.realpath(absolute)
-
-
-def _reason_of(path: str, otherwise: InputReason) -> InputReason:
-    issues = inspect(path)
+def _worst(issues: Sequence[PathIssue], otherwise: InputReason) -> InputReason:
     return issues[0].reason if issues else otherwise
