@@ -19,6 +19,7 @@ from typing import Any, Final
 from recognizer.batch import MOST
 from recognizer.diagnose import NO_PATH, diagnose
 from recognizer.emitter import EMITTER, path_fields
+from recognizer.encode import as_text
 from recognizer.reasons import EventType
 from recognizer.recognition import BLOCK, Recognition, current, recognition
 from recognizer.sinks import Sink
@@ -46,6 +47,8 @@ def log_event(event_type: str, /, **fields: Any) -> None:
     try:
         if (block := BLOCK.get()) is not None:
             fields = {**block.carried, **fields}
+        if not isinstance(event_type, str):
+            event_type = as_text(event_type)  # a set or an array by mistake: neither can be looked up or compared
         if event_type == _INPUT_ERROR:
             fields = _with_reason(fields)
         EMITTER.emit(event_type, fields)

