@@ -277,8 +277,8 @@ def clean(path: str) -> str:
         return path
     for _ in range(_CLEAN_ROUNDS):
         cleaned = _clean_once(path)
-        if cleaned == path:
-            break
+        if cleaned == path or _PLAIN.fullmatch(cleaned):
+            return cleaned
         path = cleaned
     return path
 
