@@ -1,7 +1,6 @@
 """`metric`: a numeric field is not what it usually is at this time."""
 
 import enum
-import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from detectors.query import Measure, Query, Statistic
 from detectors.statistical.learning import SETTLE_MS
 from detectors.statistical.unusual import State, Unusual
 from detectors.statistical.watch import View
-from detectors.stats.series import bucket_starts, first_fresh, on_grid
+from detectors.stats.series import fresh_values
 from detectors.units import unit_of
 
 
@@ -65,11 +64,9 @@ class Metric(Unusual):
         return max(self._known(frame, series, state), default=state.carried)
 
     def _known(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
-        starts = bucket_starts(frame)
-        values = on_grid(frame, series, "value", starts)
-        for index in range(first_fresh(frame, starts), len(starts)):
-            if starts[index] >= state.judged_ms and not math.isnan(values[index]):
-                yield starts[index], float(values[index])
+        for start_ms, value in fresh_values(frame, series, "value").items():
+            if start_ms >= state.judged_ms:
+                yield start_ms, value
 
     def _increases(
         self, counters: Iterator[tuple[int, float]], before: tuple[int, float] | None

@@ -13,7 +13,7 @@ from detectors.query import Measure, Query
 from detectors.statistical.learning import SETTLE_MS
 from detectors.statistical.unusual import State, Unusual
 from detectors.statistical.watch import View
-from detectors.stats.series import bucket_starts, counts_on_grid, first_fresh
+from detectors.stats.series import bucket_starts, first_fresh, fresh_values
 
 _ANSCOMBE = 0.375
 
@@ -44,12 +44,12 @@ class Rate(Unusual):
         )
 
     def points(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
-        starts = bucket_starts(frame)
-        counts = counts_on_grid(frame, series, "count", starts)
+        counts = fresh_values(frame, series, "count")
         begun_ms = state.judged_ms if state.scorer else min(series.bucket_start_ms, default=frame.interval.end_ms)
-        for index in range(first_fresh(frame, starts), len(starts)):
-            if starts[index] >= max(begun_ms, state.judged_ms):
-                yield starts[index], float(counts[index])
+        starts = bucket_starts(frame)
+        for start_ms in starts[first_fresh(frame, starts) :]:
+            if start_ms >= max(begun_ms, state.judged_ms):
+                yield start_ms, max(counts.get(start_ms, 0.0), 0.0)
 
     def scaled(self, value: float) -> float:
         return 2.0 * math.sqrt(value + _ANSCOMBE)

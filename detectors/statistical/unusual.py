@@ -209,6 +209,6 @@ def _scorer(packed: bytes) -> Scorer:
     if not packed:
         return Scorer(SIZE)
     try:
-        return Scorer.unpacked(SIZE, packed)
+        return Scorer(SIZE, packed)
     except ValueError:
         return Scorer(SIZE)

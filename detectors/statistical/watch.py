@@ -109,8 +109,9 @@ class Watch:
     def step(self, start_ms: int, value: float) -> View | None:
         """Take the bucket that began at ``start_ms``; what is outside of the band if there is an alarm."""
         raw = self.scorer.observe(start_ms / 1_000.0, value).raw
-        interval = min(self.tail.interval(raw), LONGEST_INTERVAL)
         alarm = self.alarm
+        least = alarm.interval if alarm is not None and alarm.going_on else self._terms.promised
+        interval = min(self.tail.interval(raw, least), LONGEST_INTERVAL)
         view = self._alarming(start_ms, interval)
         if view is not None:
             known = alarm if alarm is not None and alarm.going_on else Alarm(self._began_ms(start_ms, view), view.up, 0)

@@ -1,85 +1,80 @@
-"""Numbers as bytes: what is counted in double precision, what there is much of in single precision."""
+"""Numbers in one piece of memory: what is counted in double precision, what there is much of in single precision.
+
+The parts of a state work on views of it, so a state is read and written as a whole, and what a value does not touch
+costs nothing.
+"""
 
 from array import array
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Singles = NDArray[np.float32]
+_LAYOUT: Final = -2.0
+"""The first number: names the layout. Earlier ones began with a number above zero."""
 
-_HEAD: Final = 8
+_DOUBLE, _SINGLE = 8, 4
 
 
-class Packer:
-    """Collects the state of several parts, in the order in which `Unpacker` gives it back."""
+class Sheet:
+    """``numbers`` doubles and ``singles`` singles, all 0 or as in ``data``; handed out in order as views."""
 
-    __slots__ = ("_numbers", "_singles")
+    __slots__ = ("_data", "_numbers", "_numbers_given", "_singles", "_singles_given")
 
-    def __init__(self) -> None:
-        self._numbers = array("d", [0.0])
-        self._singles: list[bytes] = []
+    def __init__(self, numbers: int, singles: int, data: bytes | None = None) -> None:
+        """ValueError if ``data`` is not what `packed` made of a sheet of this size."""
+        split = _DOUBLE * (1 + numbers)
+        whole = split + _SINGLE * singles
+        self._data = bytearray(whole) if data is None else bytearray(data)
+        if len(self._data) != whole:
+            raise ValueError("packed numbers of another size")
+        self._numbers = memoryview(self._data)[:split].cast("d")
+        self._singles = memoryview(self._data)[split:].cast("f")
+        if data is None:
+            self._numbers[0] = _LAYOUT
+        elif self._numbers[0] != _LAYOUT:
+            raise ValueError("packed numbers of another layout")
+        elif not (np.isfinite(self._numbers).all() and np.isfinite(self._singles).all()):
+            raise ValueError("a packed number is not finite")
+        self._numbers_given = 1
+        self._singles_given = 0
 
-    def numbers(self, *values: float) -> Self:
-        self._numbers.extend(values)
-        return self
+    def numbers(self, count: int) -> "memoryview[float]":
+        """The next ``count`` doubles."""
+        begin = self._numbers_given
+        self._numbers_given = begin + count
+        return self._numbers[begin : begin + count]
 
-    def singles(self, values: "array[float] | Singles") -> Self:
-        """Values that single precision holds exactly, any number of them."""
-        self._numbers.append(len(values))
-        self._singles.append(values.tobytes())
-        return self
+    def singles(self, count: int) -> "memoryview[float]":
+        """The next ``count`` singles."""
+        begin = self._singles_given
+        self._singles_given = begin + count
+        return self._singles[begin : begin + count]
 
     def packed(self) -> bytes:
-        self._numbers[0] = len(self._numbers)
-        return self._numbers.tobytes() + b"".join(self._singles)
+        return bytes(self._data)
 
 
-class Unpacker:
-    """Reads what a `Packer` wrote. Whatever does not fit raises ValueError."""
-
-    __slots__ = ("_at", "_numbers", "_read", "_singles")
-
-    def __init__(self, data: bytes) -> None:
-        head = np.frombuffer(data, np.float64, 1)[0] if len(data) >= _HEAD else 0.0
-        if not 1 <= head <= len(data) / _HEAD or len(data) % 4:
-            raise ValueError("packed numbers are missing")
-        split = int(head) * _HEAD
-        if not (np.isfinite(np.frombuffer(data[:split])).all() and np.isfinite(_single(data[split:])).all()):
-            raise ValueError("a packed number is not finite")
-        self._numbers = array("d", data[:split])
-        self._singles = array("f", data[split:])
-        self._at = 1
-        self._read = 0
-
-    def numbers(self, count: int) -> "array[float]":
-        found = self._numbers[self._at : self._at + count]
-        if len(found) != count:
-            raise ValueError("packed numbers are missing")
-        self._at += count
-        return found
-
-    def whole(self, most: int) -> int:
-        """A whole number from 0 to ``most``."""
-        value = self.numbers(1)[0]
-        if not 0 <= value <= most:
-            raise ValueError(f"a packed number is not between 0 and {most}")
-        return int(value)
-
-    def singles(self, most: int) -> "array[float]":
-        """As many values as were packed, at most ``most``."""
-        length = self.numbers(1)[0]
-        begin = self._read
-        if not 0 <= length <= min(most, len(self._singles) - begin):
-            raise ValueError("packed values are cut off")
-        self._read = begin + int(length)
-        return self._singles[begin : self._read]
-
-    def finish(self) -> None:
-        """ValueError unless everything was read."""
-        if self._at != len(self._numbers) or self._read != len(self._singles):
-            raise ValueError("there is more than was packed")
+def whole(value: float, most: int) -> int:
+    """A packed count from 0 to ``most``; ValueError if it is none."""
+    if not 0 <= value <= most:
+        raise ValueError(f"a packed number is not between 0 and {most}")
+    return int(value)
 
 
-def _single(data: bytes) -> Singles:
-    return np.frombuffer(data, np.float32)
+def slide(values: "memoryview[float]", value: float) -> None:
+    """The oldest goes, ``value`` comes last."""
+    values[:-1] = values[1:]
+    values[-1] = value
+
+
+def insert(values: "memoryview[float]", length: int, place: int, value: float) -> None:
+    """Into the first ``length`` of ``values``, which has room for one more."""
+    values[place + 1 : length + 1] = values[place:length]
+    values[place] = value
+
+
+def halve(values: "memoryview[float]", length: int) -> int:
+    """Keeps every second one of the first ``length``; how many those are."""
+    kept = array("f", values[:length:2].tolist())
+    values[: len(kept)] = memoryview(kept)
+    return len(kept)

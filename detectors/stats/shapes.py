@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.stats.packing import Packer, Unpacker
+from detectors.stats.packing import Sheet, whole
 from detectors.stats.series import Floats
 
 NEIGHBOURS: Final = 3
@@ -21,46 +21,45 @@ NEIGHBOURS: Final = 3
 class Blocks:
     """Means of consecutive blocks of ``step`` values; the newest ``room`` of them are kept, oldest first."""
 
-    __slots__ = ("_end", "_means", "room", "step")
+    __slots__ = ("_kept", "_means", "room", "step")
 
-    def __init__(self, step: int, room: int) -> None:
+    def __init__(self, step: int, room: int, sheet: Sheet) -> None:
+        """ValueError if ``sheet`` holds none."""
         self.step = step
         self.room = room
-        self._means: Floats = np.zeros(4 * room)
-        self._end = 0
+        self._kept = sheet.numbers(1)
+        self._means = np.asarray(sheet.singles(room))
+        whole(self._kept[0], room)
 
     def add(self, mean: float) -> None:
-        """Take in one block's mean, rounded to single precision so that packing loses nothing."""
-        if self._end == len(self._means):
-            self._means[: self.room] = self._means[-self.room :]
-            self._end = self.room
-        self._means[self._end] = np.float32(mean)
-        self._end += 1
+        """Take in one block's mean, rounded to single precision."""
+        kept = int(self._kept[0])
+        if kept == self.room:
+            self._means[:-1] = self._means[1:]
+            self._means[-1] = mean
+        else:
+            self._means[kept] = mean
+            self._kept[0] = kept + 1
 
-    def past(self, left_out: int = 0) -> Floats:
-        """All but the newest ``left_out`` of them; a view that the next block may change."""
-        return self._means[max(self._end - self.room, 0) : max(self._end - left_out, 0)]
+    def median(self) -> float:
+        """Of all of them; there must be one."""
+        kept = int(self._kept[0])
+        ordered = np.sort(self._means[:kept])
+        return (float(ordered[(kept - 1) // 2]) + float(ordered[kept // 2])) / 2.0
 
     def distance(self, length: int, recent: Sequence[float]) -> float:
         """Of the vector of the newest ``length`` blocks of ``recent``; 0 while there is nothing to compare it with."""
-        past, step = self.past(length), self.step
-        if len(past) - length + 1 < NEIGHBOURS or len(recent) < length * step:
+        known, step = int(self._kept[0]) - length, self.step
+        if known - length + 1 < NEIGHBOURS or len(recent) < length * step:
             return 0.0
-        newest = [sum(recent[start : start + step]) / step for start in range(-length * step, -step, step)]
-        newest.append(sum(recent[-step:]) / step)
-        apart = _windows(past, length) - np.array(newest)[:, None]
+        newest = np.array(recent[-length * step :])
+        if step > 1:
+            newest = np.add.reduce(newest.reshape(length, step), axis=1) / step
+        apart = _windows(self._means[:known].astype(np.float64), length) - newest[:, None]
         apart *= apart
-        square: Floats = apart.sum(axis=0)
+        square: Floats = np.add.reduce(apart, axis=0)
         square.partition(NEIGHBOURS - 1)
         return sum(map(math.sqrt, square[:NEIGHBOURS].tolist())) / NEIGHBOURS
-
-    def pack(self, packer: Packer) -> None:
-        packer.singles(self.past().astype(np.float32))
-
-    def unpack(self, unpacker: Unpacker) -> None:
-        means = unpacker.singles(self.room)
-        self._end = len(means)
-        self._means[: self._end] = means
 
 
 def _windows(values: Floats, length: int) -> Floats:

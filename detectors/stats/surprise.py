@@ -7,17 +7,17 @@ every factor of ten over the record adds one, so that surprises stay comparable 
 """
 
 import math
-from array import array
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from typing import Final
 
-from detectors.stats.packing import Packer, Unpacker
+from detectors.stats.packing import Sheet, halve, insert
 
 LEAST_VALUES: Final = 30
 """With fewer values to compare with, nothing is surprising."""
 
 _LARGEST_FACTOR = 1e6
 _MOST = 10**12
+_COUNT, _STRIDE, _HIGHEST, _BODY = range(4)
 
 
 class Surprise:
@@ -27,52 +27,58 @@ class Surprise:
     are more than ``top`` again, every second one goes and the rest stand for twice as many.
     """
 
-    __slots__ = ("body", "count", "highest", "stride", "top")
+    __slots__ = ("body", "counts", "highest", "top")
 
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, sheet: Sheet) -> None:
+        """ValueError if ``sheet`` holds none."""
         self.top = top
-        self.count = 0
-        self.stride = 1
-        self.highest = array("f")
-        self.body = array("f")
+        self.counts = sheet.numbers(4)
+        """How many values there were; the stride (0 is 1); how many are kept of the highest and of the others."""
+        self.highest = sheet.singles(top)
+        self.body = sheet.singles(top + 1)
+        count, stride, highest, body = self.counts.tolist()
+        if not (0 <= max(highest, body) <= top and highest + body <= count <= _MOST and 0 <= stride <= _MOST):
+            raise ValueError("packed counts that no past has")
+
+    @staticmethod
+    def room(top: int) -> tuple[int, int]:
+        """How many doubles and singles it needs."""
+        return 4, 2 * top + 1
 
     def of(self, value: float) -> tuple[float, float]:
         """The surprise of ``value`` by rank alone, and with what it is beyond the record."""
-        if self.count < LEAST_VALUES:
+        count, stride, kept, others = self.counts.tolist()
+        if count < LEAST_VALUES:
             return 0.0, 0.0
-        highest = self.highest
-        reached = len(highest) - bisect_left(highest, value)
-        if reached == len(highest) and self.body:
-            others = self.stride * (len(self.body) - bisect_left(self.body, value))
-            reached += min(others, self.count - reached)
-        rank = math.log10((self.count + 1.0) / (reached + 1.0))
+        top = int(kept)
+        reached = top - bisect_left(self.highest, value, 0, top)
+        if reached == top and others:
+            below = (stride or 1.0) * (others - bisect_left(self.body, value, 0, int(others)))
+            reached += int(min(below, count - reached))
+        rank = math.log10((count + 1.0) / (reached + 1.0))
         if reached or value <= 0.0:
             return rank, rank
-        return rank, rank + math.log10(value / max(highest[-1], value / _LARGEST_FACTOR))
+        return rank, rank + math.log10(value / max(self.highest[top - 1], value / _LARGEST_FACTOR))
 
     def add(self, value: float) -> None:
         """Take ``value`` into the past."""
-        self.count += 1
-        highest = self.highest
-        if len(highest) < self.top:
-            insort(highest, value)
+        counts, highest, top = self.counts, self.highest, self.top
+        count = counts[_COUNT] = counts[_COUNT] + 1.0
+        kept = int(counts[_HIGHEST])
+        if kept < top:
+            insert(highest, kept, bisect_left(highest, value, 0, kept), value)
+            counts[_HIGHEST] = kept + 1.0
             return
-        if value > highest[0]:
-            smallest = highest.pop(0)
-            insort(highest, value)
+        smallest = highest[0]
+        if value > smallest:
+            place = bisect_left(highest, value)
+            highest[: place - 1] = highest[1:place]
+            highest[place - 1] = value
             value = smallest
-        if self.count % self.stride == 0:
-            insort(self.body, value)
-            if len(self.body) > self.top:
-                self.body = self.body[::2]
-                self.stride *= 2
-
-    def pack(self, packer: Packer) -> None:
-        packer.numbers(self.count, self.stride).singles(self.highest).singles(self.body)
-
-    def unpack(self, unpacker: Unpacker) -> None:
-        count, stride = unpacker.numbers(2)
-        if not (0 <= count <= _MOST and 1 <= stride <= _MOST):
-            raise ValueError("not the counts of a Surprise")
-        self.count, self.stride = int(count), int(stride)
-        self.highest, self.body = unpacker.singles(self.top), unpacker.singles(self.top)
+        if count % (counts[_STRIDE] or 1.0) == 0.0:
+            others = int(counts[_BODY])
+            insert(self.body, others, bisect_left(self.body, value, 0, others), value)
+            counts[_BODY] = others + 1.0
+            if others == top:
+                counts[_BODY] = halve(self.body, others + 1)
+                counts[_STRIDE] = 2.0 * (counts[_STRIDE] or 1.0)

@@ -12,7 +12,7 @@ come too often raise the height at which they begin, but a real incident does no
 """
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from typing import Annotated, Final
 
 import msgspec
@@ -102,10 +102,16 @@ class Tail(msgspec.Struct, array_like=True, gc=False):
         if self.now.blocks * BLOCK >= _GENERATION:
             self.before, self.now = self.now, Peaks()
 
-    def interval(self, score: float) -> float:
-        """The mean number of scores between two disturbances that reach ``score`` by chance; 0 below the tail."""
+    def interval(self, score: float, least: float = 0.0) -> float:
+        """The mean number of scores between two disturbances that reach ``score`` by chance.
+
+        0 below the tail, and where what was seen already shows that it is less than ``least``: that is found out fast.
+        """
         blocks, peaks = self._known()
         if not peaks or score <= peaks[0]:
+            return 0.0
+        reached = len(peaks) - bisect_left(peaks, score)
+        if reached >= _COUNTED and BLOCK * (blocks + 1) < least * reached:
             return 0.0
         return BLOCK / max(float(self._share(np.array([score]), blocks, peaks)[0]), 1.0 / LARGEST)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detectors.stats.gate import THRESHOLD, Gate
+from detectors.stats.packing import Sheet
 from detectors.stats.scorer import LARGEST, Scorer, Scores, Size
 from detectors.stats.season import DAY_S, Season
 from detectors.stats.series import Floats
@@ -46,7 +47,7 @@ def test_packed_in_the_middle_it_goes_on_exactly(cut: int) -> None:
     values = series()
     scorer = Scorer(SIZE)
     before = scores(values[:cut], scorer)
-    after = scores(values[cut:], Scorer.unpacked(SIZE, scorer.packed()), first=cut)
+    after = scores(values[cut:], Scorer(SIZE, scorer.packed()), first=cut)
     assert before + after == scores(values)
 
 
@@ -68,9 +69,9 @@ def test_damaged_states_are_refused() -> None:
     packed = scorer.packed()
     for damaged in (b"", b"x", packed[:-4], packed[:100], packed + b"\0" * 4, b"\xff" * len(packed), packed[8:]):
         with pytest.raises(ValueError):
-            Scorer.unpacked(SIZE, damaged)
+            Scorer(SIZE, damaged)
     with pytest.raises(ValueError):
-        Scorer.unpacked(Size(warm_up=120, blocks=8, ranks=4), packed)
+        Scorer(Size(warm_up=120, blocks=8, ranks=4), packed)
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(1_000.0, 0.0), (1.0, 4_096.0), (0.001, -3.0)])
@@ -109,7 +110,7 @@ def test_huge_values_leave_finite_scores() -> None:
 def test_a_season_is_proven_by_a_rhythm_and_not_by_noise() -> None:
     """Five days of a daily course prove it; five days of noise do not."""
     random = np.random.default_rng(3)
-    rhythm, noise = Season(DAY_S, 48, 0.2), Season(DAY_S, 48, 0.2)
+    rhythm, noise = (Season(DAY_S, 48, 0.2, Sheet(*Season.room(48))) for _ in range(2))
     for place, value in enumerate(series(288 * 5).tolist()):
         rhythm.learn(T0_S + place * STEP_S, value)
         noise.learn(T0_S + place * STEP_S, random.normal())
