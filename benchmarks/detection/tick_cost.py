@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 from benchmarks.conditions import conditions
 from detectors.base import Detector
@@ -36,7 +37,7 @@ def copies(frame: Frame, count: int) -> Frame:
 
 def measure(kind: str, series: int, warm: int, ticks: int) -> dict[str, object]:
     """CPU seconds of each tick."""
-    detector: Detector = DETECTORS[kind]()
+    detector = cast("Detector", DETECTORS[kind]())
     world = make_world(detector.query(), seed=1, buckets=warm + ticks, keys=_DIFFERENT)
     memory: Mapping[Key, Memory] = detector.detect(copies(world.frame(0, warm), series), {}).memory
     spent_s: list[float] = []

@@ -1,6 +1,7 @@
 """`confidence_drift`: the scores of a model are no longer what they usually are."""
 
 import enum
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
@@ -12,7 +13,7 @@ from detectors.base import ConditionParameter, Progress, Stage
 from detectors.condition import equals
 from detectors.evidence import beyond
 from detectors.finding import Detection, Evidence, Expected, Finding, Memory, Reason
-from detectors.frame import Bins, Frame, Interval, Key, Series
+from detectors.frame import Bins, Frame, Interval, Key, Series, Value
 from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Histogram, Measure, Query, Statistic
@@ -23,7 +24,7 @@ from detectors.stats import wander
 from detectors.stats.blocks import Blocks
 from detectors.stats.edetector import NO_STAKES, bet, evidence
 from detectors.stats.scores import EDGES, LOGITS, LOGS, WEIGHTS
-from detectors.stats.series import bucket_end_ms, bucket_starts, counts_on_grid, first_fresh, on_grid
+from detectors.stats.series import LARGEST, bucket_end_ms
 from detectors.stats.wander import ASPECTS, Aspect, Change, Way
 from detectors.units import unit_of
 from recognizer.reasons import EventType
@@ -99,7 +100,7 @@ class ConfidenceDrift(Learning):
         state = recall(memory, State)
         needed = math.ceil(self.min_history / self.bucket)
         watch = None if state is None else Watch.of(state)
-        seen = 0 if watch is None else len(watch.usual)
+        seen = 0 if watch is None else len(packed.usual(watch.blocks))
         stage = Stage.JUDGING if seen >= needed else Stage.WARMING_UP
         if watch is not None and watch.drift is not None:
             stage = Stage.ALARMED
@@ -111,7 +112,7 @@ class ConfidenceDrift(Learning):
         if state is None:
             return memory
         watch = Watch.of(state)
-        watch.restart(watch.blocks[watch.blocks["start_ms"] >= at_ms])
+        watch.restart(-(-at_ms // self.bucket))
         if watch.filling is not None and watch.filling.start_ms < at_ms:
             watch.filling = None
         return remember(watch.state(state.query, state.judged_ms))
@@ -122,7 +123,7 @@ class ConfidenceDrift(Learning):
         if state is None or state.drift is None:
             return memory
         watch = Watch.of(state)
-        watch.restart(watch.blocks[watch.blocks["start_ms"] >= state.drift.since_ms])
+        watch.restart(state.drift.since)
         return remember(watch.state(state.query, state.judged_ms))
 
     def _judge_series(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
@@ -133,8 +134,8 @@ class ConfidenceDrift(Learning):
             watch.filling = filling if filling.events < self.at_least_events else None
             if watch.filling is not None:
                 continue
-            watch.blocks = watch.blocks[watch.blocks["start_ms"] > filling.start_ms - self.history_ms]
-            now = self._judge(watch, filling.block())
+            watch.forget(max(filling.start_ms - self.history_ms, 0) // self.bucket)
+            now = self._judge(watch, filling.block(self.bucket))
             if now is not None and watch.drift is not None:
                 at_ms = bucket_end_ms(frame, bucket.start_ms)
                 findings.append(self._finding(series.key, at_ms, watch.drift, now))
@@ -144,14 +145,13 @@ class ConfidenceDrift(Learning):
         """One more block; the change that is to be reported."""
         if watch.drift is not None:
             return self._followed(watch, watch.drift, block)
-        usual = watch.usual
         watch.append(block)
-        if len(usual) * self.bucket < self.min_history:
+        known = packed.usual(watch.blocks)
+        if (len(known) - 1) * self.bucket < self.min_history:
             return None
-        found = self._bet(watch, np.concatenate([usual, block]))
+        found = self._bet(watch, known)
         if found * self.bucket < self.false_alarms.every_ms:
             return None
-        known = watch.usual
         for number, aspect in enumerate(ASPECTS):
             if aspect.way in self._ways:
                 change = wander.change(known, aspect, self._least(aspect))
@@ -189,25 +189,26 @@ class ConfidenceDrift(Learning):
         return self.min_change if aspect.measure is wander.Measure.MEAN else self.min_spread_change
 
     def _begin(self, watch: Watch, aspect: int, change: Change, found: float) -> None:
-        before = watch.blocks["start_ms"] < change.since_ms
+        before = watch.blocks["bucket"] < change.since
         usual = watch.blocks[before] if before.any() else watch.blocks
-        watch.blocks["odd"][~before] = 1
+        watch.blocks = packed.joined(watch.blocks[before], packed.marked(watch.blocks[~before], odd=True))
         chance_days = min(found * self.bucket / _DAY_MS, MOST_CHANCE_DAYS)
         usual_mean = float(np.median(usual["mean"]))
-        watch.drift = Drift(aspect, change.since_ms, change.usual, change.size, usual_mean, chance_days)
+        watch.drift = Drift(aspect, change.since, change.usual, change.size, usual_mean, chance_days)
 
     def _followed(self, watch: Watch, drift: Drift, block: Blocks) -> Change | None:
         """One more block while a drift is going on: it lasts, it is over, or it has become usual."""
         aspect = ASPECTS[drift.aspect]
-        newest = np.concatenate([watch.blocks[watch.blocks["start_ms"] >= drift.since_ms], block])
+        newest = packed.joined(watch.blocks[watch.blocks["bucket"] >= drift.since], block)
         level = wander.level(newest[-wander.HELD_BLOCKS :], aspect.measure)
         now = drift.change(drift.usual if level is None else level)
         if now.depth < self._least(aspect) / 2:
             watch.append(block)
             watch.drift = None
             return None
-        if int(block["start_ms"][0]) + self.bucket - drift.since_ms >= self.adapt_after:
-            watch.restart(newest)
+        if (int(block["bucket"][0]) + 1 - drift.since) * self.bucket >= self.adapt_after:
+            watch.append(block)
+            watch.restart(drift.since)
             return None
         watch.append(block, odd=True)
         return now
@@ -215,7 +216,7 @@ class ConfidenceDrift(Learning):
     def _finding(self, key: Key, at_ms: int, drift: Drift, now: Change) -> Finding:
         aspect, half = now.aspect, self._least(now.aspect) / 2
         edge = now.usual + aspect.sign * now.size * half
-        since_ms = min(drift.since_ms, at_ms)
+        since_ms = min(drift.since * self.bucket, at_ms)
         return Finding(
             key=key,
             at_ms=at_ms,
@@ -249,23 +250,27 @@ class ConfidenceDrift(Learning):
 
 def _fresh(frame: Frame, series: Series, judged_ms: int) -> Iterator[Filling]:
     """The buckets that have not been judged and whose values are known, each as a block of its own."""
-    starts = bucket_starts(frame)
-    counts = counts_on_grid(frame, series, "count", starts)
-    sums, squares = (on_grid(frame, series, name, starts) for name in ("sum", "squares"))
-    bins = dict(zip(series.bucket_start_ms, series.values.get("scores", ()), strict=False))
-    for index in range(first_fresh(frame, starts), len(starts)):
-        known = counts[index] >= 1 and not np.isnan(sums[index]) and not np.isnan(squares[index])
-        if known and starts[index] >= judged_ms:
-            logs, logits = _logged(bins.get(starts[index]), float(counts[index]))
-            yield Filling(
-                starts[index], float(counts[index]), float(sums[index]), max(float(squares[index]), 0.0), logs, logits
-            )
+    first_ms = max(frame.fresh_from_ms, judged_ms)
+    bins = series.values.get("scores", itertools.repeat(None))
+    columns = (series.values[name] for name in ("count", "sum", "squares"))
+    for start_ms, scores, *numbers in zip(series.bucket_start_ms, bins, *columns, strict=False):
+        if first_ms <= start_ms < frame.interval.end_ms:
+            count, total, squares = map(_finite, numbers)
+            if count is not None and count >= 1 and total is not None and squares is not None:
+                yield Filling(start_ms, count, total, max(squares, 0.0), *_logged(scores, count))
 
 
-def _logged(bins: object, count: float) -> tuple[float | None, float | None]:
+def _finite(value: Value) -> float | None:
+    """A number, limited so that sums of squares stay finite."""
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return min(max(float(value), -LARGEST), LARGEST)
+
+
+def _logged(bins: Value, count: float) -> tuple[float | None, float | None]:
     """The sums of logarithms and logits of ``count`` scores with this histogram."""
     if not isinstance(bins, Bins) or not bins.counts:
         return None, None
-    places, counts = np.array(bins.counts).T
-    share = count / float(counts.sum())
-    return float(LOGS[places] @ counts) * share, float(LOGITS[places] @ counts) * share
+    share = count / sum(one for _, one in bins.counts)
+    logs = math.fsum(LOGS[place] * one for place, one in bins.counts)
+    return logs * share, math.fsum(LOGITS[place] * one for place, one in bins.counts) * share

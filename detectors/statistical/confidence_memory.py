@@ -42,29 +42,29 @@ class Filling(msgspec.Struct, frozen=True, array_like=True):
             _added(self.logits, other.logits),
         )
 
-    def block(self) -> Blocks:
+    def block(self, bucket_ms: int) -> Blocks:
         logs, logits = (math.nan if one is None else one for one in (self.logs, self.logits))
-        return packed.made(self.start_ms, self.events, (self.total, self.squares, logs, logits))
+        return packed.made(self.start_ms // bucket_ms, self.events, (self.total, self.squares, logs, logits))
 
 
 class Drift(msgspec.Struct, frozen=True, array_like=True):
-    """A drift that is going on: which aspect, since when, from what, and how rare chance makes it."""
+    """A drift that is going on: which aspect, since which bucket, from what, and how rare chance makes it."""
 
     aspect: Annotated[int, msgspec.Meta(ge=0, lt=len(ASPECTS))]
-    since_ms: int
+    since: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
     usual: _Number
     size: _Positive
     usual_mean: _Number
     chance_days: Annotated[float, msgspec.Meta(ge=0, le=MOST_CHANCE_DAYS)]
 
     def change(self, level: float) -> Change:
-        return Change(ASPECTS[self.aspect], self.since_ms, self.usual, self.size, level)
+        return Change(ASPECTS[self.aspect], self.since, self.usual, self.size, level)
 
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``fit`` makes the views of a block comparable; it was learned ``fit_age`` blocks ago."""
+    """``rows`` are the blocks, packed; ``fit`` makes their views comparable, and was learned ``fit_age`` blocks ago."""
 
-    blocks: str = ""
+    rows: bytes = b""
     filling: Filling | None = None
     fit: tuple[tuple[float | None, float | None, float | None], ...] = ()
     fit_age: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -72,9 +72,11 @@ class State(LearnedState, frozen=True, kw_only=True):
     drift: Drift | None = None
 
     def __post_init__(self) -> None:
-        packed.from_text(self.blocks)
+        packed.unpacked(self.rows)
         if len(self.fit) not in {0, len(packed.VIEWS)} or len(self.stakes) not in {0, len(packed.VIEWS)}:
             raise ValueError("a view is missing")
+        if self.fit and not self.rows:
+            raise ValueError("a fit without blocks")
         known = [number for row in self.fit for number in row if number is not None]
         if any(not abs(number) < 1e70 for number in known):  # NaN too
             raise ValueError("a fit out of range")
@@ -95,7 +97,7 @@ class Watch:
     def of(cls, state: State) -> "Watch":
         fit = np.array(state.fit, dtype=np.float64) if state.fit else None
         stakes = list(state.stakes) or [NO_STAKES] * len(packed.VIEWS)
-        return cls(packed.from_text(state.blocks), state.filling, fit, state.fit_age, stakes, state.drift)
+        return cls(np.frombuffer(state.rows, packed.LAYOUT), state.filling, fit, state.fit_age, stakes, state.drift)
 
     def state(self, query: str, judged_ms: int) -> State:
         rows = [] if self.fit is None else self.fit.tolist()
@@ -104,7 +106,7 @@ class Watch:
             version=1,
             query=query,
             judged_ms=judged_ms,
-            blocks=packed.to_text(self.blocks),
+            rows=self.blocks.tobytes(),
             filling=self.filling,
             fit=fit,
             fit_age=self.fit_age,
@@ -112,20 +114,16 @@ class Watch:
             drift=self.drift,
         )
 
-    @property
-    def usual(self) -> Blocks:
-        usual: Blocks = self.blocks[self.blocks["odd"] == 0]
-        return usual
-
     def append(self, block: Blocks, *, odd: bool = False) -> None:
-        if odd:
-            block["odd"] = 1
-        self.blocks = np.concatenate([self.blocks, block])
+        self.blocks = packed.joined(self.blocks, packed.marked(block, odd=odd))
 
-    def restart(self, blocks: Blocks) -> None:
-        """These blocks are all that is usual from now on."""
-        self.blocks = blocks.copy()
-        self.blocks["odd"] = 0
+    def forget(self, until: int) -> None:
+        """The blocks that began in this bucket or before it."""
+        self.blocks = self.blocks[np.searchsorted(self.blocks["bucket"], until, side="right") :]
+
+    def restart(self, since: int) -> None:
+        """Only the blocks from this bucket on are usual, whether they were before or not."""
+        self.blocks = packed.marked(self.blocks[self.blocks["bucket"] >= since], odd=False)
         self.fit, self.fit_age = None, 0
         self.stakes = [NO_STAKES] * len(packed.VIEWS)
         self.drift = None

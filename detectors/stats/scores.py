@@ -10,8 +10,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from detectors.stats.edetector import NO_STAKES, bet, evidence
 
 WEIGHTS = (0.5, 0.25, 0.25)
@@ -156,6 +154,6 @@ def _middles() -> list[float]:
     return [(low + high) / 2 for low, high in pairwise(bounds)]
 
 
-LOGS = np.array([_log(middle) for middle in _middles()])
-LOGITS = np.array([_logit(middle) for middle in _middles()])
+LOGS = tuple(_log(middle) for middle in _middles())
+LOGITS = tuple(_logit(middle) for middle in _middles())
 """What a score of each bin contributes to the mean logarithm and to the mean logit."""

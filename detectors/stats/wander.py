@@ -54,10 +54,10 @@ ASPECTS = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Since when, from which usual level to which, and what size a relative change of 1 has."""
+    """Since which bucket, from which usual level to which, and what size a relative change of 1 has."""
 
     aspect: Aspect
-    since_ms: int
+    since: int
     usual: float
     size: float
     level: float
@@ -82,7 +82,7 @@ def measured(blocks: Blocks, measure: Measure) -> Floats:
 
 def level(blocks: Blocks, measure: Measure) -> float | None:
     """The mean of a measure over blocks, weighted by scores; None if it is unknown."""
-    values, events = measured(blocks, measure), blocks["events"].astype(np.float64)
+    values, events = measured(blocks, measure), np.abs(blocks["events"].astype(np.float64))
     known = np.isfinite(values)
     return float(values[known] @ events[known] / events[known].sum()) if known.any() else None
 
@@ -101,7 +101,7 @@ def change(known: Blocks, aspect: Aspect, least: float) -> Change | None:
     begin = recent + change_start((aspect.sign * (values[recent:] - centre) - room) * events[recent:])
     usual = float(np.median(values[:begin])) if begin else centre
     newest = float(values[begin:] @ events[begin:] / events[begin:].sum())
-    found = Change(aspect, int(known["start_ms"][begin]), usual, _size(usual, known, aspect.measure), newest)
+    found = Change(aspect, int(known["bucket"][begin]), usual, _size(usual, known, aspect.measure), newest)
     return found if found.depth >= least and _stands_out(values, events, begin, found, least) else None
 
 
