@@ -220,9 +220,10 @@ class Recognizer:
         Only the first event is written here, so that a picture that kills the process is known. The others follow for
         the whole batch at once, with the time at which they happened: one after the other they cost less.
         """
-        events = recognition(path, model_name=self.model_name, searchable=self._searchable)
-        if received is not None:
-            events.carried |= received.carried
+        carried = {} if received is None else received.carried
+        known = carried.get("request_id")
+        events = recognition(path, model_name=self.model_name, request_id=known, searchable=self._searchable)
+        events.carried |= carried
         events.input_start(**({} if received is None or received.data is None else {"file_size": len(received.data)}))
         one = Taken(_as_text(path), events, served=received is not None)
         started = time.perf_counter()

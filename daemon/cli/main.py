@@ -27,6 +27,7 @@ VERBS = {
     "search": "pictures by a word of their path, as it is written or as it sounds",
     "trace": "every event of one picture, invisible characters made visible",
     "recognize": "recognise pictures, one line each",
+    "serve": "recognise pictures over HTTP",
     "doctor-path": "what is wrong with a path, and which existing file was meant",
     "fix-paths": "the shell script that gives faulty file names better ones",
     "model": "look at a model, check it, bring it into the native format",
@@ -46,6 +47,10 @@ HELP = {"help_option_names": ["-h", "--help"]}
 VERB = "wumu.verb"
 EXTRAS = {
     "recognize": "recognizer",
+    "serve": "recognizer,serve",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "python_multipart": "serve",
     "doctor-path": "recognizer",
     "fix-paths": "recognizer",
     "model": "recognizer",

@@ -1,0 +1,73 @@
+"""What /metrics tells, in the text format of Prometheus.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+"""
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from typing import Final
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Histogram:
+    def __init__(self, name: str, about: str, bounds: tuple[float, ...]) -> None:
+        self._name, self._about, self._bounds = name, about, bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def lines(self) -> list[str]:
+        found, total = [f"# HELP {self._name} {self._about}", f"# TYPE {self._name} histogram"], 0
+        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
+            total += count
+            found.append(f'{self._name}_bucket{{le="{bound}"}} {total}')
+        return [*found, f"{self._name}_sum {self._sum}", f"{self._name}_count {total}"]
+
+
+class Metrics:
+    """Counters of one service. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: Counter[int] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._seconds = _Histogram("wumu_request_seconds", "time from the request to its answer", _SECONDS)
+        self._sizes = _Histogram("wumu_batch_pictures", "pictures asked together", _SIZES)
+
+    def answered(self, status: int, seconds: float, reason: str | None = None) -> None:
+        """One request to /recognize came to its end; ``reason`` is that of a picture that was not recognised."""
+        with self._lock:
+            self._answers[status] += 1
+            self._seconds.observe(seconds)
+            if reason is not None:
+                self._reasons[reason] += 1
+
+    def batch(self, pictures: int) -> None:
+        """So many pictures were asked together."""
+        with self._lock:
+            self._sizes.observe(pictures)
+
+    def text(self, waiting: int) -> str:
+        """The page, with the number of pictures that wait or are worked on right now."""
+        with self._lock:
+            lines = ["# HELP wumu_requests_total answers by HTTP status", "# TYPE wumu_requests_total counter"]
+            lines += [f'wumu_requests_total{{status="{one}"}} {count}' for one, count in sorted(self._answers.items())]
+            lines += [
+                "# HELP wumu_failures_total pictures not recognised, by reason",
+                "# TYPE wumu_failures_total counter",
+            ]
+            lines += [f'wumu_failures_total{{reason="{one}"}} {count}' for one, count in sorted(self._reasons.items())]
+            lines += [
+                "# HELP wumu_waiting_pictures pictures that wait or are worked on",
+                "# TYPE wumu_waiting_pictures gauge",
+            ]
+            lines += [f"wumu_waiting_pictures {waiting}", *self._seconds.lines(), *self._sizes.lines()]
+        return "\n".join(lines) + "\n"

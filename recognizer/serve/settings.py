@@ -1,0 +1,46 @@
+"""What `wumu serve` is allowed to do and to spend."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
+
+Network = IPv4Network | IPv6Network
+MULTIPART_BYTES: Final = 64 * 1024
+"""What a multipart body may hold beside the picture: boundaries, headers, small fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Limits and policies of the service.
+
+    max_batch          pictures asked together at most
+    max_wait_ms        how long the first picture of a batch waits for others, milliseconds
+    max_waiting        pictures that wait or are worked on; further requests are answered 429
+    max_upload_bytes   largest picture that is taken in
+    body_seconds       how long a request may take to arrive, seconds; then 408
+    answer_seconds     how long an answer may take from there, seconds; then 503
+    decode_threads     threads that decode and prepare
+    paths              whether pictures may be named by path; only files below the recognizer's roots are read
+    trusted_proxies    addresses whose X-Forwarded-For is believed
+    """
+
+    max_batch: int = 32
+    max_wait_ms: float = 5.0
+    max_waiting: int = 256
+    max_upload_bytes: int = 32 * 1024 * 1024
+    body_seconds: float = 30.0
+    answer_seconds: float = 30.0
+    decode_threads: int = 2
+    paths: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.max_batch, self.max_waiting, self.max_upload_bytes, self.decode_threads) < 1:
+            raise ValueError("max_batch, max_waiting, max_upload_bytes and decode_threads must be at least 1")
+        if self.max_wait_ms < 0 or self.body_seconds <= 0 or self.answer_seconds <= 0:
+            raise ValueError("max_wait_ms must not be negative, body_seconds and answer_seconds must be positive")
+
+
+def proxies(addresses: tuple[str, ...]) -> tuple[Network, ...]:
+    """Networks from addresses or CIDR; ValueError names the one that is neither."""
+    return tuple(ip_network(one) for one in addresses)
