@@ -4,6 +4,7 @@ import binascii
 import hashlib
 import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -110,6 +111,7 @@ class Watch:
     recent: list[tuple[int, float, float]] = field(default_factory=list)
     alarm: Alarm | None = None
     _profile: Profile | None = None
+    _seen_text: str | None = None
 
     @property
     def profile(self) -> Profile:
@@ -129,7 +131,7 @@ class Watch:
         references = _floats(state.references).reshape(VIEWS, -1).tolist()
         return cls(
             excess,
-            _bitmap(state.seen),
+            bytearray(_bitmap(state.seen)),
             references,
             state.blocks,
             dict(state.filling),
@@ -140,17 +142,20 @@ class Watch:
             state.unseen,
             list(state.recent),
             state.alarm,
+            _seen_text=state.seen,
         )
 
     def state(self, query: str, judged_ms: int) -> State:
         excess = self.excess
+        if self._seen_text is None:
+            self._seen_text = binascii.b2a_base64(zlib.compress(bytes(self.seen), 1), newline=False).decode("ascii")
         rows = [(float(int(name, 16)), *slot) for name, slot in excess.slots.items()]
         return State(
             version=1,
             query=query,
             judged_ms=judged_ms,
             slots=_text(rows),
-            seen=binascii.b2a_base64(zlib.compress(bytes(self.seen), 1), newline=False).decode("ascii"),
+            seen=self._seen_text,
             references=_text(self.references),
             totals=(excess.total, excess.time, float(excess.known), excess.floor, excess.weighed),
             sums=tuple(excess.sums),
@@ -170,7 +175,9 @@ class Watch:
         place = int(name, 16) % _SEEN_BITS
         bit = 1 << (place % 8)
         known = bool(self.seen[place // 8] & bit)
-        self.seen[place // 8] |= bit
+        if not known:
+            self.seen[place // 8] |= bit
+            self._seen_text = None
         return not known
 
     def restart(self) -> None:
@@ -203,9 +210,10 @@ def _floats(text: str) -> np.ndarray:
     return np.frombuffer(raw, "<f8")
 
 
-def _bitmap(text: str) -> bytearray:
+@lru_cache(maxsize=16)
+def _bitmap(text: str) -> bytes:
     if not text:
-        return bytearray(_SEEN_BYTES)
+        return bytes(_SEEN_BYTES)
     inflate = zlib.decompressobj()
     try:
         raw = inflate.decompress(binascii.a2b_base64(text, strict_mode=True), _SEEN_BYTES)
@@ -213,4 +221,4 @@ def _bitmap(text: str) -> bytearray:
         raise ValueError("not a compressed bitmap") from fault
     if len(raw) != _SEEN_BYTES:
         raise ValueError("a bitmap of another size")
-    return bytearray(raw)
+    return raw

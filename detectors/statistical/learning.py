@@ -86,8 +86,10 @@ class Learning(DetectorModel):
         kept = {key: memory[key] for key in states}
         findings: list[Finding] = []
         for series in frame.series:
-            fresh = layout(version=1, query=name, judged_ms=frame.interval.start_ms)
-            state, found = judge(frame, series, states.get(series.key, fresh))
+            known = states.get(series.key)
+            if known is None:
+                known = layout(version=1, query=name, judged_ms=frame.interval.start_ms)
+            state, found = judge(frame, series, known)
             findings.extend(found)
             kept[series.key] = remember(state)
         return Detection(in_order(findings), kept)
