@@ -3,21 +3,27 @@
 Prints one JSON object. The other side is what one would write by hand: a dict with the same stamps and fields (17, with
 a Chinese path), encoded and written; and, harder still, a dict that was made beforehand. They run in turns, and the
 best round of each counts, so that the ratio means something on a busy machine too.
+
+Then, in the same run: single events timed one by one, a batch call, one thread and four, and the logging libraries that
+are installed.
 """
 
 import json
 import os
 import random
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from benchmarks.conditions import conditions
-from recognizer.emit import configure, log_event
+from benchmarks.log_peers import Write, installed
+from recognizer.emit import configure, log_event, log_events
 from recognizer.sinks import FileSink
 
 EVENTS = 500
@@ -66,6 +72,60 @@ def ready(event: dict[str, Any], number: int) -> dict[str, Any]:
     }
 
 
+def ours_single(event: dict[str, Any]) -> None:
+    log_event("inference_complete", **event)
+
+
+def timed(write: Write, events: list[dict[str, Any]], rounds: int) -> dict[str, float]:
+    """Median and 99.9th percentile of single calls on the calling thread, microseconds, clock included."""
+    times = []
+    for _ in range(rounds):
+        for event in events:
+            began = time.perf_counter_ns()
+            write(event)
+            times.append(time.perf_counter_ns() - began)
+    times.sort()
+    return {"median_us": round(times[len(times) // 2] / 1e3, 2), "p99_9_us": round(times[-len(times) // 1000] / 1e3, 1)}
+
+
+def per_second(write: Write, events: list[dict[str, Any]], threads: int, rounds: int) -> int:
+    """Events a second of all threads together, best of the rounds."""
+    best = 0.0
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(rounds):
+            began = time.perf_counter()
+            list(pool.map(lambda _: [write(event) for event in events], range(threads)))
+            best = max(best, threads * len(events) / (time.perf_counter() - began))
+    return round(best)
+
+
+def batch_us(events: list[dict[str, Any]], size: int) -> float:
+    """Microseconds an event of `log_events` with ``size`` events a call, median of the calls."""
+    part = [{"event_type": "inference_complete", **event} for event in events[:size]]
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        log_events(part)
+        times.append(time.perf_counter() - began)
+    return round(statistics.median(times) / size * 1e6, 2)
+
+
+def compared(folder: Path, rounds: int) -> dict[str, Any]:
+    """Ours beside what is installed, one after the other."""
+    events = fields(EVENTS)
+    configure(FileSink(folder / "compared.jsonl", max_bytes=0), model_name="resnest101", host="recognizer-01")
+    peers, absent = installed(folder)
+    table: dict[str, Any] = {}
+    for name, write in {"log_event": ours_single, **peers}.items():
+        table[name] = timed(write, events, rounds) | {
+            "events_per_second_1_thread": per_second(write, events, 1, rounds),
+            "events_per_second_4_threads": per_second(write, events, 4, rounds),
+        }
+    batch = {f"log_events_of_{size}_us_per_event": batch_us(events, size) for size in (64, 320)}
+    configure(None)
+    return {**batch, "batch_us_wanted": 0.6, "single": table, "absent": absent}
+
+
 def measure(folder: Path) -> dict[str, Any]:
     events = fields(EVENTS)
     made = [ready(event, number) for number, event in enumerate(events)]
@@ -102,6 +162,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "log_event_ns": ours_ns,
         "orjson_and_write_ns": hand_ns,
         "orjson_and_write_of_ready_made_dict_ns": ready_made_ns,
+        **compared(folder, ROUNDS // 10),
         "bytes_per_event": (folder / "events.jsonl").stat().st_size // (ROUNDS * EVENTS),
         "conditions": {
             "events_per_round": EVENTS,
