@@ -6,6 +6,8 @@ import sys
 BENCHMARKS = (
     "log_event",
     "recognize",
+    "pipeline",
+    "serve",
     "ingest_duckdb",
     "tick_duckdb",
     "ingest_elasticsearch",
