@@ -15,6 +15,7 @@ from recognizer.limits import MAX_STRING_CHARACTERS
 
 MOST: Final = 1024
 """Events of one batch: of more, several batches are made."""
+_TYPE: Final = "event_type"
 _TIME: Final = "timestamp"
 _PATH: Final = "file_path"
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
@@ -34,6 +35,8 @@ def join_lines(events: Sequence[dict[str, Any]], head: bytes, stamped: frozenset
     if not stamped.isdisjoint(names) or (timed and not all(map(dict.__contains__, events, repeat(_TIME)))):
         return None
     if _PATH in names and not set(map(type, map(dict.get, events, repeat(_PATH)))) <= _TEXT_OR_NONE:
+        return None
+    if key != _TYPE and not all(map(dict.__contains__, events, repeat(_TYPE))):
         return None
     if not isinstance(key, str) or not all(map(key.__eq__, map(next, map(iter, events), repeat(None)))):
         return None

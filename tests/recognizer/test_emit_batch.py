@@ -102,6 +102,11 @@ def test_what_is_no_event_is_lost_alone_and_counted(sink: MemorySink) -> None:
     assert [one["dropped_before"] for one in sink.events] == [0, 2, 0, 0]
 
 
+def test_an_event_without_a_type_is_lost_alone_wherever_the_others_have_theirs(sink: MemorySink) -> None:
+    log_events([{"n": 1, "event_type": "a"}, {"n": 2}, {"n": 3, "event_type": "a"}])
+    assert [one["n"] for one in sink.events] == [1, 3]
+
+
 def test_a_failing_iterator_reaches_nobody(sink: MemorySink) -> None:
     def failing() -> Iterator[dict[str, Any]]:
         yield event(1)
