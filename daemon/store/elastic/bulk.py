@@ -123,8 +123,11 @@ class BulkWriter:
         for task in tasks:
             task.cancel()
         wait(tasks)  # nothing of this batch is under way any more when the caller hears of a fault
-        for outcome in [task.result() for task in tasks if not task.cancelled()]:
-            total.add(outcome)
+        try:
+            for outcome in [task.result() for task in tasks if not task.cancelled()]:
+                total.add(outcome)
+        finally:
+            tasks.clear()  # a fault would hold this frame, and the frame by its tasks the fault: the batch with both
         return total
 
     def close(self) -> None:
@@ -155,7 +158,10 @@ class BulkWriter:
                 return outcome
             if attempt + 1 < self._settings.attempts:
                 self._backoff.pause(attempt)
-        raise fault
+        try:
+            raise fault
+        finally:
+            del fault  # it holds this frame: were it held by it in turn, an outage would pile up batches
 
     def _attempt(self, chunk: Chunk, outcome: Outcome) -> tuple[Chunk, StoreUnavailable]:
         """Sends the events once. Answers with those to send again and why."""

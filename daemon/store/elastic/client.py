@@ -148,14 +148,18 @@ class Client:
             try:
                 response = node.perform_request(method, target, body=body, headers=headers)
             except TransportError as error:
-                self._pool.mark_dead(node)
+                if len(self._pool) > 1:  # the pool would note a lone node's every failure and never forget one
+                    self._pool.mark_dead(node)
                 last = error
                 if isinstance(error, TlsError) or (isinstance(error, ConnectionTimeout) and len(self._pool) == 1):
                     break
             else:
                 self._pool.mark_live(node)
                 return self._checked(node, response.meta.status, response.meta.headers, response.body)
-        raise self._unreachable(last) from last
+        try:
+            raise self._unreachable(last) from last
+        finally:
+            del last  # it holds this frame, and with it the body: held in turn, both would wait for the collector
 
     def _headers(self, *, has_body: bool, lines: bool, zipped: bool) -> "HttpHeaders":
         from elastic_transport import HttpHeaders  # noqa: PLC0415
