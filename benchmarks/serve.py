@@ -104,7 +104,7 @@ def measure(folder: Path, total: int) -> dict[str, Any]:
         "full_batch_ms": round(BATCH / alone * 1_000, 1),
         "conditions": {
             "callers": CALLERS,
-            "requests": total,
+            "requests_sent": total,
             "picture": "640 × 427 JPEG, multipart",
             "max_batch": BATCH,
             "load_from": "the same machine: client and service share its processors",

@@ -62,9 +62,9 @@ def log_events(events: Iterable[dict[str, Any]]) -> None:
     """Write many events in one go, each a dict with its ``event_type``: a fraction of what as many `log_event` cost.
 
     They go out in one write when the call is made, so nothing is held that a dying process could lose. Cheapest when
-    all begin with the same key (``event_type``, say), either all or none bring a ``timestamp``, and none brings what the
-    emitter stamps (host, model_name…); without a timestamp they all have the time of the call. ``file_dir`` is left to the reader, who derives it. What one event holds spoils no other.
-    The dicts stay as they are.
+    all begin with the same key (``event_type``, say), either all or none bring a ``timestamp``, and none brings what
+    the emitter stamps (host, model_name…); without a timestamp they all have the time of the call. ``file_dir`` is
+    left to the reader, who derives it. What one event holds spoils no other. The dicts stay as they are.
     """
     try:
         many, block = list(events), BLOCK.get()
