@@ -224,7 +224,9 @@ def test_files_in_a_folder_that_is_gone_are_said(tmp_path: Path) -> None:
     DeadLetters(tmp_path / "letters").append([letter], "/l")
     with (tmp_path / "letters").open("ab") as file:
         file.write(b'{"line":"torn by a cr')
-    assert [(each.line, file) for each, file in read_dead_letters(tmp_path / "letters")] == [("\ufffd{}".encode(), "/l")]
+    assert [(each.line, file) for each, file in read_dead_letters(tmp_path / "letters")] == [
+        ("\ufffd{}".encode(), "/l")
+    ]
     assert list(read_dead_letters(gone)) == []
 
 
