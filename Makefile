@@ -8,7 +8,7 @@ export UV_LINK_MODE = hardlink
 # Without compiled modules every process starts seconds later, and the tests start hundreds.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench soak lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -35,6 +35,9 @@ check: $(VENV)/ready  ## the gates: format, lint, types, imports, sizes
 
 bench: $(VENV)/ready  ## the figures of benchmarks/README.md, as JSON
 	$(BIN)/python -m benchmarks.run
+
+soak: $(VENV)/ready  ## an hour of load: memory and file descriptors stay flat
+	$(BIN)/python -m benchmarks.soak
 
 lock: $(VENV)/ready  ## renew the locked dependencies
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \

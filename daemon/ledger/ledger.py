@@ -54,15 +54,17 @@ class Ledger:
     @classmethod
     def read_only(cls, path: Path) -> Self:
         """Open to look at it, also while the daemon writes. Raises LedgerError."""
-        missing = LedgerError(f"there is no ledger at {path}", hint="start the daemon first: wumu run")
         if not path.exists():
-            raise missing
+            raise LedgerError(f"there is no ledger at {path}", hint="start the daemon first: wumu run")
         with _explained(path):
             uri = f"{path.resolve().as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (LAST_TABLE,)).fetchone():
                 connection.close()
-                raise missing  # a daemon is making it right now, or it is of an older wumu
+                raise LedgerError(
+                    f"the ledger at {path} is being made right now, or an older wumu made it",
+                    hint="start the daemon once, it brings the ledger up to date: wumu run",
+                )
             return cls(connection, path)
 
     def close(self) -> None:
