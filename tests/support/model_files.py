@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 from torch import nn
@@ -18,12 +19,15 @@ from recognizer.manifest import (
     Architecture,
     CheckedFile,
     Manifest,
+    ModelError,
+    ModelFault,
     Preprocessing,
     Resize,
     ScoreKind,
     encode_manifest,
     sha256_of,
 )
+from recognizer.model import load
 from recognizer.network import build
 from tests.support.pictures import colours, encoded
 
@@ -158,3 +162,13 @@ def modelscope(folder: Path, classes: int, weights: bytes) -> Path:
 def grey(pixels: Pixels) -> Pixels:
     """The same without colour."""
     return np.repeat(pixels.mean(2, keepdims=True).astype(np.uint8), 3, axis=2)
+
+
+def code_of(path: Path) -> ModelFault:
+    """The code with which a model is refused; the refusal is one line and says what to do."""
+    with pytest.raises(ModelError) as caught:
+        load(path, "cpu")
+    assert str(caught.value)
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+    return caught.value.code
