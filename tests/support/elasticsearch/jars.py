@@ -1,5 +1,6 @@
 """The jars of a published Elasticsearch, fetched once by Maven, and a Java that runs them."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -29,7 +30,11 @@ def fetch(version: str) -> Distribution:
     """The version's jars, from the cache or by Maven. Raises Unavailable."""
     home = _cache() / version
     if not home.is_dir():
-        _download(version, home)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with home.with_name(f"{version}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two Mavens at once would write into one local repository
+            if not home.is_dir():
+                _download(version, home)
     return Distribution(version, home / "server", home / "transport")
 
 
@@ -57,10 +62,7 @@ def _download(version: str, home: Path) -> None:
     _copy_dependencies(maven, "org.elasticsearch.plugin", "transport-netty4", version, fresh / "transport")
     for jar in (fresh / "server").iterdir():  # a jar in both places is refused as "jar hell"
         (fresh / "transport" / jar.name).unlink(missing_ok=True)
-    try:
-        fresh.rename(home)
-    except OSError:  # another process was faster
-        shutil.rmtree(fresh)
+    fresh.rename(home)
 
 
 def _copy_dependencies(maven: str, group: str, artifact: str, version: str, into: Path) -> None:
