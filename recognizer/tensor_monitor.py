@@ -31,12 +31,17 @@ _FAR = 10.0
 _FLAT = 1e-4
 _SCATTERED = 1.8
 """Neighbours this many times farther apart, of the same values, lie elsewhere in the picture."""
+_VANISHED = 1 / 20
+"""A contrast below this share of the usual one was divided once too often."""
+_COLOURED = 0.01
+"""Of the whole range: pictures whose red and blue differ less can't tell which is which."""
 _FLOOR = 1e-3
 """Of the range: a signal that hardly varies from window to window must move by more than this."""
 
 SIGNALS: Final = (
     "tensor_min",
     "tensor_max",
+    "span",
     "mean",
     "red_minus_blue",
     "deviation",
@@ -110,11 +115,14 @@ class _Usual:
 def signals(facts: TensorFacts, spec: Preprocessing, score: float, entropy: float, logit: float) -> tuple[float, ...]:
     """The figures of one picture in the order of `SIGNALS`."""
     first, green, last = facts.channel_means
-    red_minus_blue = first - last if spec.channel_order is ChannelOrder.RGB else last - first
+    # in units of the picture, where grey has as much red as blue
+    colour = (first * spec.deviation[0] + spec.mean[0]) - (last * spec.deviation[2] + spec.mean[2])
+    red_minus_blue = colour if spec.channel_order is ChannelOrder.RGB else -colour
     spread = abs(first - green) + abs(green - last) + abs(last - first)
     return (
         facts.minimum,
         facts.maximum,
+        facts.maximum - facts.minimum,
         facts.mean,
         red_minus_blue,
         math.sqrt(facts.variance),
@@ -209,23 +217,21 @@ class TensorMonitor:
     def _reason(self, means: tuple[float, ...]) -> InputReason:
         """The likeliest cause of a shift, by how the figures moved against each other."""
         found = dict(zip(SIGNALS, means, strict=True))
-        usual = {name: one.mean for name, one in zip(SIGNALS, self._usual, strict=True)}
-        spread = max(usual["deviation"], _FLAT)
-        moved = abs(found["mean"] - usual["mean"]) / spread
-        gain = found["deviation"] / spread
-        span = (found["tensor_max"] - found["tensor_min"]) / max(usual["tensor_max"] - usual["tensor_min"], _FLAT)
-        rough = found["rough_down"] / max(usual["rough_down"], _FLAT)
-        colour, was = found["red_minus_blue"], usual["red_minus_blue"]
-        same_values = moved < 0.1 and 0.9 < gain < 1.1
-        if same_values and rough > _SCATTERED:
-            return InputReason.TENSOR_LAYOUT
-        if moved < 0.3 and 0.8 < gain < 1.25 and abs(colour + was) < abs(colour - was) / 2:
+        usual = {name: max(one.mean, _FLAT) for name, one in zip(SIGNALS, self._usual, strict=True)}
+        moved = abs(found["mean"] - self._usual[SIGNALS.index("mean")].mean) / usual["deviation"]
+        gain, down, across = (found[name] / usual[name] for name in ("deviation", "rough_down", "rough_across"))
+        span = found["span"] / usual["span"]
+        colour, was = found["red_minus_blue"], self._usual[SIGNALS.index("red_minus_blue")].mean
+        swapped = abs(was) > _COLOURED and abs(colour + was) < abs(colour - was) / 2
+        if swapped and moved < 0.3 and max(abs(down - 1), abs(across - 1)) < 0.1:
             return InputReason.TENSOR_CHANNEL_ORDER
-        if same_values and abs(rough - 1) > 0.03:
-            return InputReason.TENSOR_RESIZE
-        if gain < 1 / 20:
+        if moved < 0.2 and 0.85 < gain < 1.15:
+            if down > _SCATTERED:
+                return InputReason.TENSOR_LAYOUT
+            both = min(down, across) > 1.03 or max(down, across) < 0.97
+            return InputReason.TENSOR_RESIZE if both else InputReason.TENSOR_UNUSUAL
+        if max(down, across) < _VANISHED:
             return InputReason.TENSOR_NOT_SCALED
-        stretched = abs(gain - 1) > 0.1 or moved > 0.3
-        if stretched and abs(math.log(max(span, _FLAT) / gain)) < 0.15:
+        if abs(math.log(span / down)) < 0.12 and abs(math.log(down / across)) < 0.12:
             return InputReason.TENSOR_NORMALIZATION
-        return InputReason.TENSOR_OVERFLOW if stretched else InputReason.TENSOR_UNUSUAL
+        return InputReason.TENSOR_OVERFLOW

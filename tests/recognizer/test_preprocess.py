@@ -1,15 +1,19 @@
 """Preprocessing as data: sizes, channels and numbers come out as the model's description says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_images
 from torchvision import transforms
 
+from recognizer.decode import read
 from recognizer.inspect import Pixels
-from recognizer.manifest import ChannelOrder, Preprocessing, Resize
-from recognizer.preprocess import channel_conversion, prepare
-from tests.support.pictures import colours
+from recognizer.manifest import ChannelOrder, Interpolation, Preprocessing, Resize
+from recognizer.preprocess import channel_conversion, prepare, to_input
+from tests.support.pictures import colours, with_orientation
 
 PLAIN = Preprocessing(height=32, width=48)
 
@@ -90,3 +94,54 @@ def test_what_was_done_is_told() -> None:
 )
 def test_the_conversion_is_told_from_file_to_network(decoded: str, order: ChannelOrder, said: str) -> None:
     assert channel_conversion(decoded, Preprocessing(height=4, width=4, channel_order=order)) == said
+
+
+PHOTO = np.array(load_sample_images().images[0])
+IMAGENET = Preprocessing(
+    height=224,
+    width=224,
+    resize=Resize.CROP,
+    short_side=256,
+    mean=(0.485, 0.456, 0.406),
+    deviation=(0.229, 0.224, 0.225),
+)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_comes_out_as_in_training_however_the_camera_was_held(tmp_path: Path, orientation: int) -> None:
+    """Pillow's exif_transpose and torchvision's steps on a real photograph, all eight orientations."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(with_orientation(PHOTO, "PNG", orientation))
+    steps = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
+    with Image.open(path) as opened:
+        reference = np.asarray(steps(ImageOps.exif_transpose(opened).convert("RGB")), np.float32)
+    difference = np.abs(levels(read(path).pixels, IMAGENET) - reference)
+    assert difference.mean() <= 0.5
+    assert difference.max() <= 1.01
+
+
+@pytest.mark.parametrize("resize", Resize)
+def test_another_device_gives_the_same_levels(resize: Resize) -> None:
+    """Where bytes can't be scaled, floats are, and rounded: the same arithmetic that runs on a GPU."""
+    spec = Preprocessing(height=96, width=128, resize=resize, short_side=140 if resize is Resize.CROP else None)
+    image = torch.from_numpy(PHOTO).permute(2, 0, 1).unsqueeze(0)
+    assert float((to_input(image, spec) - to_input(image.float(), spec)).abs().max()) * 255 <= 1.01
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "filter_"),
+    [(Interpolation.BILINEAR, Image.Resampling.BILINEAR), (Interpolation.BICUBIC, Image.Resampling.BICUBIC)],
+)
+def test_each_interpolation_is_pillow_s(interpolation: Interpolation, filter_: Image.Resampling) -> None:
+    spec = Preprocessing(height=100, width=150, interpolation=interpolation)
+    reference = np.asarray(Image.fromarray(PHOTO).resize((150, 100), filter_), np.float32)
+    difference = np.abs(levels(PHOTO, spec) - reference)
+    assert difference.mean() <= 0.5
+    assert difference.max() <= 1.01
+
+
+def test_how_much_the_crop_kept_is_told() -> None:
+    spec = Preprocessing(height=32, width=32, resize=Resize.CROP, short_side=32)
+    assert prepare(colours(40, 40), spec).kept_share == 1
+    assert prepare(colours(40, 160), spec).kept_share == pytest.approx(0.25)
+    assert prepare(colours(40, 160), Preprocessing(height=32, width=32)).kept_share == 1
