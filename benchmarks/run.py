@@ -7,6 +7,7 @@ BENCHMARKS = (
     "log_event",
     "recognize",
     "pipeline",
+    "tensor_faults",
     "serve",
     "ingest_duckdb",
     "tick_duckdb",

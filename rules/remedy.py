@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from detectors.condition import And, AnyCharacter, Condition, Exists, all_of
+from detectors.condition import And, AnyCharacter, Condition, Exists, all_of, fields_of
 from detectors.finding import Finding, Reason
 from detectors.keys import key_condition
 from recognizer.events import Event
@@ -95,6 +95,11 @@ def _cause(finding: Finding, samples: Sequence[Event]) -> tuple[str, Event | Non
 def _reason_of(event: Event, finding: Finding) -> str | None:
     if event.reason in _KNOWN_CAUSES:
         return event.reason
+    asked = fields_of(finding.evidence.bad)
+    if "dropped_before" in asked and event.dropped_before:
+        return InputReason.EVENT_GAP
+    if "tensor_issues" in asked:
+        return next((issue for issue in event.tensor_issues or () if issue in _INPUT_REASONS), None)
     if event.event_type == EventType.INPUT_ERROR or finding.reason is Reason.UNSAFE_PATH:
         named = next((issue for issue in event.path_issues or () if issue in _INPUT_REASONS), None)
         if named is not None:

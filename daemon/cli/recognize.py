@@ -23,6 +23,7 @@ from recognizer.paths import visible
 
 if TYPE_CHECKING:
     from recognizer.decode import Decoder
+    from recognizer.manifest import ModelError
     from recognizer.pipeline import Recognizer
     from recognizer.result import Result
 
@@ -50,6 +51,11 @@ FAILED, USAGE, NO_MODEL = 1, 2, 3
 )
 @click.option("--repair", is_flag=True, help="Read the existing file below --root that a faulty path certainly means.")
 @click.option("--decode-workers", type=click.IntRange(0, 256), default=0, help="Decode in so many other processes.")
+@click.option(
+    "--canary-minutes",
+    type=click.FloatRange(min=0),
+    help="Ask the model's canary again so often; a wrong answer ends the command.",
+)
 @click.option("-0", "--null", "by_nul", is_flag=True, help="The list on stdin is separated by NUL (find -print0).")
 def command(  # noqa: PLR0913 - the options of a verb
     arguments: tuple[str, ...],
@@ -62,6 +68,7 @@ def command(  # noqa: PLR0913 - the options of a verb
     roots: tuple[str, ...],
     repair: bool,
     decode_workers: int,
+    canary_minutes: float | None,
     by_nul: bool,
 ) -> None:
     """Recognise each PATH: a file, a folder, a pattern in quotes, or - for a list on stdin.
@@ -80,8 +87,8 @@ def command(  # noqa: PLR0913 - the options of a verb
     """
     if repair and not roots:
         _fail("--repair needs --root", "name the folders in which a file may be read instead: --root DIR", USAGE)
-    recognizer = _load(model, device, roots, repair=repair)
-    _log_to(log, recognizer.model_name)
+    _log_to(log)  # first: that the model was loaded, or refused, is an event too
+    recognizer = _load(model, device, roots, repair=repair, canary_minutes=canary_minutes)
     started = time.monotonic()
     failures: Counter[str] = Counter()
     done = 0
@@ -95,6 +102,8 @@ def command(  # noqa: PLR0913 - the options of a verb
                     click.echo(result.to_json())
                 else:
                     _show(result)
+    except _model_error() as error:  # the canary, asked again
+        _fail(f"{error} ({error.code})", error.hint, NO_MODEL)
     except BrokenPipeError:  # the reader (head, say) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -122,28 +131,35 @@ def _decoder(workers: int) -> Iterator["Decoder | None"]:
         yield processes.decode
 
 
-def _load(folder: Path | None, device: str, roots: tuple[str, ...], *, repair: bool) -> "Recognizer":
+def _model_error() -> "type[ModelError]":
+    from recognizer.manifest import ModelError  # noqa: PLC0415  # msgspec comes with it, which --help need not pay for
+
+    return ModelError
+
+
+def _load(
+    folder: Path | None, device: str, roots: tuple[str, ...], *, repair: bool, canary_minutes: float | None
+) -> "Recognizer":
     if folder is None:
         hint = "--model DIR or WUMU_MODEL; to train the small digit model: python -m recognizer.train DIR"
         _fail("no model was named", hint, NO_MODEL)
     # torch's waiting threads would spin on the processors that decode: passive ones let twice as many pictures through.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from recognizer.manifest import ModelError  # noqa: PLC0415  # torch costs seconds that --help need not pay
-    from recognizer.pipeline import Recognizer  # noqa: PLC0415
+    from recognizer.pipeline import Recognizer  # noqa: PLC0415  # torch costs seconds that --help need not pay
     from recognizer.source import Access, Repair  # noqa: PLC0415
 
     policy = Repair.EXISTING_FILE_INSIDE_ROOTS if repair else Repair.NEVER
     try:
-        return Recognizer.load(folder, device, access=Access(roots or None, policy))
-    except ModelError as error:
+        return Recognizer.load(folder, device, access=Access(roots or None, policy), canary_minutes=canary_minutes)
+    except _model_error() as error:
         _fail(f"{error} ({error.code})", error.hint, NO_MODEL)
 
 
-def _log_to(path: Path | None, model_name: str) -> None:
+def _log_to(path: Path | None) -> None:
     from recognizer.emit import configure  # noqa: PLC0415  # --help need not pay for it
     from recognizer.sinks import FileSink  # noqa: PLC0415
 
-    configure(sink=None if path is None else FileSink(path), model_name=model_name)
+    configure(sink=None if path is None else FileSink(path))
 
 
 def _results(

@@ -124,6 +124,30 @@ def test_without_a_cause_the_finding_decides(samples: list[Event], expected: str
     assert choose(finding(1_000_000, details={"value": "ENOENT"}), samples, Language.EN).reason == expected
 
 
+@pytest.mark.parametrize(
+    ("where", "given", "expected"),
+    [
+        ('tensor_issues: "tensor_cropped"', {"tensor_issues": ["tensor_cropped"]}, "tensor_cropped"),
+        ("dropped_before > 0", {"dropped_before": 3}, "event_gap"),
+        ("dropped_before > 0", {}, "value_too_high"),
+        ('event_type: "model_checked"', {"reason": "tensor_layout"}, "tensor_layout"),
+        ("duration_ms > 9", {"tensor_issues": ["tensor_cropped"], "dropped_before": 3}, "value_too_high"),
+    ],
+)
+def test_what_a_rule_asks_about_tensors_and_gaps_picks_the_page(
+    where: str, given: dict[str, object], expected: str
+) -> None:
+    asked = parse_where(where)
+    found = finding(
+        1_000_000,
+        reason=Reason.VALUE_TOO_HIGH,
+        details={},
+        evidence=Evidence(Interval(0, 1_000_000), bad=asked),
+    )
+    sample = Event(timestamp=1, event_type="preprocess_complete", **given)  # type: ignore[arg-type]
+    assert choose(found, [sample], Language.EN).reason == expected
+
+
 def test_slow_pictures_with_odd_names_are_still_a_latency_matter() -> None:
     """A path's fault explains errors, not durations."""
     slow = Event(timestamp=1, event_type="inference_complete", file_path="/srv/a\u200b.jpg", duration_ms=900.0)
