@@ -81,8 +81,10 @@ def test_every_kind_of_argument_and_every_fault_gets_its_line(
     assert done.returncode == 1
     assert b"5 recognised, 4 failed" in done.stderr
     events = [json.loads(line) for line in log.read_bytes().splitlines()]
-    assert len(events) == 5 * 5 + 4 * 2
-    assert {event["request_id"] for event in events} == {line["request_id"] for line in lines}
+    loaded, *told = events
+    assert (loaded["event_type"], loaded["status"]) == ("model_loaded", "success")
+    assert len(told) == 5 * 5 + 4 * 2
+    assert {event["request_id"] for event in told} == {line["request_id"] for line in lines}
 
 
 def test_people_see_the_reason_the_character_and_what_to_do(digits_model: Trained, pictures: Path) -> None:
