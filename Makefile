@@ -24,7 +24,7 @@ demo: $(VENV)/ready  ## pictures in, a remedied alert out: under five minutes, n
 	$(BIN)/wumu demo
 
 test: $(VENV)/ready  ## everything, against real parts
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/ready  ## the gates: format, lint, types, imports, sizes
 	$(BIN)/ruff format --check .
