@@ -20,12 +20,12 @@ from daemon.notify.outbox import Sender, SendReport
 from daemon.notify.registry import make_channels
 from daemon.store.base import EventStore
 from daemon.watch import Trouble, Watch
+from detectors.duration import DAY_MS
 from rules.model import Config
 
 LOG = logging.getLogger("wumu.engine")
 BEHIND_LIMIT_MS = 300_000
 """Once the logs had been read to their end, judging waits for a new backlog at most this long."""
-_DAY_MS = 86_400_000
 
 
 class Engine:
@@ -154,7 +154,7 @@ class Engine:
         """
         now_ms, newest_ms = self._clock.now_ms(), self._store.health().newest_ms
         if newest_ms is not None:
-            now_ms = min(now_ms, newest_ms + _DAY_MS)
+            now_ms = min(now_ms, newest_ms + DAY_MS)
         before_ms = now_ms - self.config.retention_ms
         gone = self._store.expire(before_ms)
         self._ledger.prune(before_ms)

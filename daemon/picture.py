@@ -10,7 +10,8 @@ from daemon.alerts.model import Alert
 from daemon.errors import WumuError
 from daemon.evaluate import Source
 from daemon.measured import ask_for, measured, points
-from daemon.replay import DAY_MS, Replayed
+from daemon.replay import Replayed
+from detectors.duration import DAY_MS
 from detectors.frame import Key
 from recognizer.paths import visible
 

@@ -14,12 +14,11 @@ from daemon.baseline import Mark
 from daemon.evaluate import Judgement, RuleState, Source, detect, step_ms, tick
 from daemon.store.base import Ask
 from detectors.base import Detector, Learner, Stage
+from detectors.duration import DAY_MS, HOUR_MS
 from detectors.finding import Detection, Memory
 from detectors.frame import Frame, Interval, Key
 from rules.model import Rule
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 MOST_CELLS = 200_000
 """Buckets of all series that one answer should hold: what is read at once is made longer or shorter for it."""
 

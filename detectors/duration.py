@@ -2,9 +2,12 @@
 
 import re
 
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 _PART = re.compile(r"(\d+)(ms|s|m|h|d|w)")
-MAX_MS = 3650 * 86_400_000
+MAX_MS = 3650 * DAY_MS
 
 
 def duration_ms(value: object) -> int:

@@ -1,5 +1,6 @@
 """Parameters that several detector kinds share, with messages for the people who write alerts.yaml."""
 
+import enum
 import re
 from dataclasses import dataclass
 from typing import Annotated, Self
@@ -7,11 +8,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema, model_validator
 
 from detectors.base import DurationMs
-from detectors.duration import duration_ms, format_duration
+from detectors.duration import DAY_MS, duration_ms, format_duration
 from detectors.finding import Expected
 
 SHORTEST_SPAN_MS = 1_000
-LONGEST_SPAN_MS = 31 * 86_400_000
+LONGEST_SPAN_MS = 31 * DAY_MS
 MAX_SCORE = 1e6
 
 
@@ -25,9 +26,17 @@ def _span(milliseconds: int) -> int:
 Span = Annotated[DurationMs, AfterValidator(_span)]
 """A stretch of event time that is looked at, milliseconds: one second to 31 days."""
 
+
+class Direction(enum.StrEnum):
+    """Which way a change is reported."""
+
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
+
+
 _PROMISE = re.compile(r"(\d{1,6}) per (\S+)", re.ASCII)
-_DAY_MS = 86_400_000
-_LONGEST_PROMISE_MS = 3_650 * _DAY_MS
+_LONGEST_PROMISE_MS = 3_650 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Promise:
 
     @property
     def every_days(self) -> float:
-        return self.every_ms / _DAY_MS
+        return self.every_ms / DAY_MS
 
     def __str__(self) -> str:
         return f"{self.alarms} per {format_duration(self.per_ms)}"

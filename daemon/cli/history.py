@@ -16,8 +16,8 @@ from daemon.evaluate import Source
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.marks import Marks
 from daemon.remote import RemoteStore
-from daemon.replay import HOUR_MS
 from daemon.store.base import Ask
+from detectors.duration import HOUR_MS
 from detectors.frame import Interval
 from detectors.query import MINUTE_MS, Query
 from rules.model import Config, Rule

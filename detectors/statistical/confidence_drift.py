@@ -1,6 +1,5 @@
 """`confidence_drift`: the scores of a model are no longer what they usually are."""
 
-import enum
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -9,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from detectors.base import ConditionParameter, Progress, Stage
+from detectors.base import ConditionParameter, Progress
 from detectors.condition import equals
+from detectors.duration import DAY_MS
 from detectors.evidence import beyond
 from detectors.finding import Detection, Evidence, Expected, Finding, Memory, Reason
 from detectors.frame import Bins, Frame, Interval, Key, Series, Value
 from detectors.memory import recall, remember
-from detectors.parameters import MAX_SCORE, Span
+from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Histogram, Measure, Query, Statistic
 from detectors.statistical.confidence_memory import MOST_CHANCE_DAYS, Drift, Filling, State, Watch
 from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, Learning
@@ -33,15 +33,6 @@ _SPREAD_WEIGHT = 0.25
 _VIEW_WEIGHTS = (*((1 - _SPREAD_WEIGHT) * weight for weight in WEIGHTS), _SPREAD_WEIGHT)
 _LEAST_BLOCKS = 10
 _REFIT_BLOCKS = 60
-_DAY_MS = 86_400_000
-
-
-class Direction(enum.StrEnum):
-    """Which way a drift is reported: less sure (sinks, widens), surer (sharpens), or both."""
-
-    DOWN = "down"
-    UP = "up"
-    BOTH = "both"
 
 
 class ConfidenceDrift(Learning):
@@ -101,10 +92,7 @@ class ConfidenceDrift(Learning):
         needed = math.ceil(self.min_history / self.bucket)
         watch = None if state is None else Watch.of(state)
         seen = 0 if watch is None else len(packed.usual(watch.blocks))
-        stage = Stage.JUDGING if seen >= needed else Stage.WARMING_UP
-        if watch is not None and watch.drift is not None:
-            stage = Stage.ALARMED
-        return Progress(stage, min(seen, needed), needed, "buckets", self.false_alarms.every_days)
+        return self.progress_at(seen, needed, alarmed=watch is not None and watch.drift is not None)
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """A planned change: only what came after it says what is usual."""
@@ -192,7 +180,7 @@ class ConfidenceDrift(Learning):
         before = watch.blocks["bucket"] < change.since
         usual = watch.blocks[before] if before.any() else watch.blocks
         watch.blocks = packed.joined(watch.blocks[before], packed.marked(watch.blocks[~before], odd=True))
-        chance_days = min(found * self.bucket / _DAY_MS, MOST_CHANCE_DAYS)
+        chance_days = min(found * self.bucket / DAY_MS, MOST_CHANCE_DAYS)
         usual_mean = float(np.median(usual["mean"]))
         watch.drift = Drift(aspect, change.since, change.usual, change.size, usual_mean, chance_days)
 

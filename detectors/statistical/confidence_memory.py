@@ -10,7 +10,7 @@ import numpy as np
 from detectors.statistical.learning import LearnedState
 from detectors.stats import blocks as packed
 from detectors.stats.blocks import Blocks
-from detectors.stats.edetector import NO_STAKES, Stakes
+from detectors.stats.edetector import NO_STAKES, KeptStakes, Stakes
 from detectors.stats.series import Floats
 from detectors.stats.wander import ASPECTS, Change
 
@@ -18,8 +18,6 @@ MOST_CHANCE_DAYS = 1e6
 
 _Number = Annotated[float, msgspec.Meta(ge=-1e101, le=1e101)]
 _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e101)]
-_Stake = Annotated[float, msgspec.Meta(ge=0, le=1e16)]
-_Stakes = Annotated[tuple[_Stake, ...], msgspec.Meta(min_length=len(NO_STAKES), max_length=len(NO_STAKES))]
 
 
 class Filling(msgspec.Struct, frozen=True, array_like=True):
@@ -68,7 +66,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     filling: Filling | None = None
     fit: tuple[tuple[float | None, float | None, float | None], ...] = ()
     fit_age: Annotated[int, msgspec.Meta(ge=0)] = 0
-    stakes: tuple[_Stakes, ...] = ()
+    stakes: tuple[KeptStakes, ...] = ()
     drift: Drift | None = None
 
     def __post_init__(self) -> None:

@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors.base import ConditionParameter, Progress, Stage
+from detectors.base import ConditionParameter, Progress
 from detectors.condition import Not, all_of, equals
+from detectors.duration import DAY_MS
 from detectors.evidence import against_the_past
 from detectors.finding import Detection, Evidence, Expected, Finding, Memory, Reason
 from detectors.frame import Counts, Frame, Interval, Key, Series
@@ -41,7 +42,6 @@ _NOVEL_FOR_MS = 3_600_000
 _SMOOTHING = 2.0
 _MOST_TOTAL = 1_000_000.0
 _MOST_DAYS = 1e6
-_DAY_MS = 86_400_000
 
 
 class LabelDrift(Learning):
@@ -84,11 +84,8 @@ class LabelDrift(Learning):
     def progress(self, memory: Memory) -> Progress:
         state = recall(memory, State)
         needed = self._learning_blocks + _LEAST_REFERENCE
-        seen = 0 if state is None else min(state.blocks, needed)
-        stage = Stage.JUDGING if seen >= needed else Stage.WARMING_UP
-        if state is not None and state.alarm is not None:
-            stage = Stage.ALARMED
-        return Progress(stage, seen, needed, "buckets", self.false_alarms.every_days)
+        seen = 0 if state is None else state.blocks
+        return self.progress_at(seen, needed, alarmed=state is not None and state.alarm is not None)
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """A planned change: the mix is learned anew; labels that were ever seen stay known."""
@@ -214,7 +211,7 @@ class LabelDrift(Learning):
         evidence = single + view_evidence(watch.stakes)
         if evidence * self.bucket < self.false_alarms.every_ms:
             return None
-        days = min(evidence * self.bucket / _DAY_MS, _MOST_DAYS)
+        days = min(evidence * self.bucket / DAY_MS, _MOST_DAYS)
         best = max(names, key=lambda name: (excess.won(name), name), default=None)
         if best is not None and EXCESS_SHARE * excess.won(best) / steps * self.bucket >= self.false_alarms.every_ms / 2:
             share, before = amounts.get(best, 0.0) / total, usual.get(best, 0.0)
@@ -243,7 +240,7 @@ class LabelDrift(Learning):
             chance = _poisson_tail(one.among * one.unseen, one.count)
             if chance * self.false_alarms.every_ms <= self.bucket:
                 watch.novel = [other for other in watch.novel if other is not one]
-                days = min(self.bucket / _DAY_MS / max(chance, 1e-12), _MOST_DAYS)
+                days = min(self.bucket / DAY_MS / max(chance, 1e-12), _MOST_DAYS)
                 return Alarm(Reason.LABEL_UNSEEN, one.label, one.name, one.since_ms, 0.0, one.count, days)
         return None
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.finding import Reason
 from detectors.statistical.learning import LearnedState
-from detectors.stats.edetector import NO_STAKES, Stakes
+from detectors.stats.edetector import NO_STAKES, KeptStake, KeptStakes, Stakes
 from detectors.stats.labels import EPSILONS, Excess, Profile
 
 VIEWS = 3
@@ -27,11 +27,9 @@ MOST_REFERENCE = 500
 
 _Count = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 _Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
-_Stake = Annotated[float, msgspec.Meta(ge=0, le=1e16)]
 LONGEST_LABEL = 100
 _Name = Annotated[str, msgspec.Meta(max_length=LONGEST_LABEL)]
 _Hash = Annotated[str, msgspec.Meta(max_length=12, pattern="^[0-9a-f]+$")]
-_Stakes = Annotated[tuple[_Stake, ...], msgspec.Meta(min_length=len(NO_STAKES), max_length=len(NO_STAKES))]
 
 
 class Alarm(msgspec.Struct, frozen=True, array_like=True):
@@ -64,12 +62,12 @@ class State(LearnedState, frozen=True, kw_only=True):
     seen: Annotated[str, msgspec.Meta(max_length=_MOST_TEXT)] = ""
     references: Annotated[str, msgspec.Meta(max_length=_MOST_TEXT)] = ""
     totals: tuple[_Count, _Count, _Count, _Count, _Count] = (0.0, 0.0, 1.0, 0.0, 0.0)
-    sums: tuple[_Stake, ...] = (0.0,) * len(EPSILONS)
+    sums: tuple[KeptStake, ...] = (0.0,) * len(EPSILONS)
     blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
     filling: Annotated[tuple[tuple[_Hash, _Count], ...], msgspec.Meta(max_length=1_000)] = ()
     filling_ms: int | None = None
     filling_others: _Count = 0.0
-    stakes: tuple[_Stakes, ...] = (NO_STAKES,) * VIEWS
+    stakes: tuple[KeptStakes, ...] = (NO_STAKES,) * VIEWS
     unseen: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     novel: Annotated[tuple[Novel, ...], msgspec.Meta(max_length=20)] = ()
     recent: Annotated[tuple[tuple[int, _Number, _Count], ...], msgspec.Meta(max_length=100)] = ()

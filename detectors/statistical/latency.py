@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 from pydantic import Field, model_validator
 
-from detectors.base import ConditionParameter, Progress, Stage
+from detectors.base import ConditionParameter, Progress
 from detectors.condition import equals
+from detectors.duration import DAY_MS
 from detectors.evidence import beyond, in_order
 from detectors.finding import Detection, Expected, Finding, Memory, Reason
 from detectors.frame import Bins, Frame, Interval, Key, Series
@@ -33,7 +34,6 @@ GAMMA = 1.12
 """The ratio of neighbouring edges: a quantile is known to 6 %."""
 
 _MOST_EDGES = 256
-_DAY_MS = 86_400_000
 _SECOND_TAIL = 0.4
 """The second tail is this part of the first: beyond p98 where the first is beyond p95."""
 
@@ -81,7 +81,7 @@ class Latency(Learning):
     )
     field: str = Field(default="duration_ms", min_length=1, description="the duration")
     history: Span = Field(
-        default=_DAY_MS, description="how much of the past says what is usual; older values fade exponentially"
+        default=DAY_MS, description="how much of the past says what is usual; older values fade exponentially"
     )
     percent: float = Field(default=95.0, ge=50, lt=100, description="where the slow minority begins that is counted")
     min_change: float = Field(default=0.2, gt=0, le=100, description="smaller relative changes are not reported")
@@ -139,7 +139,8 @@ class Latency(Learning):
     def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
         if not frame.complete:
             return Detection((), memory)
-        states = self.recalled(self.query(), frame, memory, State)
+        name = self.digest(self.query())
+        states = self.recalled(name, frame, memory, State)
         known = [states.get(series.key) for series in frame.series]
         batch = self._unpacked(known)
         judged_ms = [frame.interval.start_ms if state is None else state.judged_ms for state in known]
@@ -149,7 +150,7 @@ class Latency(Learning):
             verdict = self._watch.step(batch, rows, histograms, start_ms // self.bucket, start_ms)
             findings.extend(self._finding(frame.series[slow.row].key, frame, start_ms, slow) for slow in verdict.slow)
         kept = {key: memory[key] for key in states}
-        head = {"version": 1, "query": self.digest(self.query()), "judged_ms": frame.interval.end_ms}
+        head = {"version": 1, "query": name, "judged_ms": frame.interval.end_ms}
         kept.update(zip((series.key for series in frame.series), _packed(batch, head), strict=True))
         return Detection(in_order(findings), kept)
 
@@ -159,9 +160,7 @@ class Latency(Learning):
         batch = self._unpacked([state])
         learned = float(self.plan.layout.split(batch.numbers)["learned"][0, 0])
         needed = math.ceil(self.min_history / self.bucket)
-        warm = learned >= needed
-        stage = Stage.WARMING_UP if not warm else Stage.JUDGING if batch.since[0] < 0 else Stage.ALARMED
-        return Progress(stage, min(int(learned), needed), needed, "buckets", self.false_alarms.every_days)
+        return self.progress_at(int(learned), needed, alarmed=learned >= needed and batch.since[0] >= 0)
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """See `detectors.base.Learner`: what has come since then is the beginning of the new baseline."""
@@ -201,7 +200,7 @@ class Latency(Learning):
     def _finding(self, key: Key, frame: Frame, start_ms: int, slow: Slow) -> Finding:
         at_ms = bucket_end_ms(frame, start_ms)
         since_ms = min(slow.since * self.bucket, at_ms)
-        chance_days = self.bucket / _DAY_MS / max(slow.per_bucket, 1e-30)
+        chance_days = self.bucket / DAY_MS / max(slow.per_bucket, 1e-30)
         return Finding(
             key=key,
             at_ms=at_ms,

@@ -7,8 +7,8 @@ from typing import Literal, Self, TypeVar
 import msgspec
 from pydantic import Field, model_validator
 
-from detectors.base import DetectorModel
-from detectors.duration import format_duration
+from detectors.base import DetectorModel, Progress, Stage
+from detectors.duration import DAY_MS, format_duration
 from detectors.evidence import in_order
 from detectors.finding import Detection, Finding, Memory
 from detectors.frame import Frame, Key, Series
@@ -42,7 +42,7 @@ class Learning(DetectorModel):
     """Parameters of a kind that learns by itself what is usual."""
 
     false_alarms: FalseAlarms = Field(
-        default=Promise(1, 30 * 86_400_000), description="how many false alarms per series are tolerated, at most"
+        default=Promise(1, 30 * DAY_MS), description="how many false alarms per series are tolerated, at most"
     )
     bucket: Span = Field(default=MINUTE_MS, description="the events of this long are judged together")
     min_history: Span = Field(default=3_600_000, description="nothing is said before this much was learned")
@@ -81,8 +81,8 @@ class Learning(DetectorModel):
         """
         if not frame.complete:
             return Detection((), memory)
-        states = self.recalled(query, frame, memory, layout)
         name = self.digest(query)
+        states = self.recalled(name, frame, memory, layout)
         kept = {key: memory[key] for key in states}
         findings: list[Finding] = []
         for series in frame.series:
@@ -94,11 +94,16 @@ class Learning(DetectorModel):
             kept[series.key] = remember(state)
         return Detection(in_order(findings), kept)
 
-    def recalled(
-        self, query: Query, frame: Frame, memory: Mapping[Key, Memory], layout: type[State]
-    ) -> dict[Key, State]:
-        """What is remembered of every key that has not been silent for too long, as far as it can be used."""
-        name = self.digest(query)
+    def progress_at(self, seen: int, needed: int, *, alarmed: bool) -> Progress:
+        """What can be promised of a series of which ``seen`` buckets have been learned and ``needed`` are."""
+        stage = Stage.ALARMED if alarmed else Stage.JUDGING if seen >= needed else Stage.WARMING_UP
+        return Progress(stage, min(seen, needed), needed, "buckets", self.false_alarms.every_days)
+
+    def recalled(self, name: str, frame: Frame, memory: Mapping[Key, Memory], layout: type[State]) -> dict[Key, State]:
+        """What is remembered of every key that has not been silent for too long, as far as it can be used.
+
+        name  the `digest` of the query that is asked now
+        """
         recalled = ((key, recall(old, layout)) for key, old in memory.items())
         return {key: state for key, state in recalled if state is not None and self._fits(state, name, frame)}
 

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from detectors.base import ConditionParameter, Progress, Stage
+from detectors.base import ConditionParameter, Progress
 from detectors.condition import equals
-from detectors.duration import format_duration
+from detectors.duration import DAY_MS, format_duration
 from detectors.evidence import against_the_past
 from detectors.finding import Detection, Expected, Finding, Memory, Reason
 from detectors.frame import Frame, Interval, Key, Series
@@ -26,7 +26,6 @@ from recognizer.reasons import EventType
 MOST_SERIES = 200
 """Each series has a forest of its own; with more series, the busiest are judged."""
 
-_DAY_MS = 86_400_000
 _NAMED_SHARE = 0.15
 _MOST_NAMED = 3
 
@@ -86,10 +85,10 @@ class Outlier(Learning):
         description="what is looked at together: a list of 'measure' with 'field' and 'percent' as in threshold",
     )
     bucket: Span = Field(default=300_000, description="the events of this long are judged together")
-    min_history: Span = Field(default=_DAY_MS, description="nothing is said before this much was learned")
-    history: Span = Field(default=7 * _DAY_MS, description="how much of the past says what is usual")
-    adapt_after: Span = Field(default=_DAY_MS, description="a change that lasts this long becomes the new usual")
-    retrain_every: Span = Field(default=_DAY_MS, description="after this long the forest grows anew")
+    min_history: Span = Field(default=DAY_MS, description="nothing is said before this much was learned")
+    history: Span = Field(default=7 * DAY_MS, description="how much of the past says what is usual")
+    adapt_after: Span = Field(default=DAY_MS, description="a change that lasts this long becomes the new usual")
+    retrain_every: Span = Field(default=DAY_MS, description="after this long the forest grows anew")
 
     @model_validator(mode="after")
     def _can_grow(self) -> Self:
@@ -121,8 +120,7 @@ class Outlier(Learning):
     def progress(self, memory: Memory) -> Progress:
         watch = self._recalled(memory)[1]
         needed = self._plan.needed
-        stage = Stage.WARMING_UP if watch.seen < needed else Stage.ALARMED if watch.alarmed else Stage.JUDGING
-        return Progress(stage, min(watch.seen, needed), needed, "buckets", self.false_alarms.every_days)
+        return self.progress_at(watch.seen, needed, alarmed=watch.alarmed and watch.seen >= needed)
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         state, watch = self._recalled(memory)
@@ -203,7 +201,7 @@ class Outlier(Learning):
             unit="score",
             score=min(verdict.oddity / verdict.height, MAX_SCORE),
             evidence=against_the_past(self.where, Interval(since_ms, at_ms)),
-            chance_days=verdict.interval * self.bucket / _DAY_MS,
+            chance_days=verdict.interval * self.bucket / DAY_MS,
             details={"value": ", ".join(_told(one) for one in told), "measures": told},
         )
 

@@ -13,20 +13,19 @@ from typing import ClassVar, Self
 import msgspec
 from pydantic import Field, model_validator
 
-from detectors.base import Progress, Stage
+from detectors.base import Progress
+from detectors.duration import DAY_MS
 from detectors.evidence import in_order
 from detectors.finding import Detection, Evidence, Expected, Finding, Memory, Reason
 from detectors.frame import Frame, Interval, Key, Series
 from detectors.memory import recall, remember
-from detectors.parameters import MAX_SCORE, Span
+from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Query
 from detectors.statistical.learning import LearnedState, Learning
-from detectors.statistical.watch import SIZE, Alarm, Direction, View, Watch
+from detectors.statistical.watch import SIZE, Alarm, View, Watch
 from detectors.stats.scorer import Scorer
 from detectors.stats.series import bucket_end_ms
 from detectors.stats.tail import Tail, needed
-
-_DAY_MS = 86_400_000
 
 
 class State(LearnedState, frozen=True, kw_only=True):
@@ -110,8 +109,8 @@ class Unusual(Learning):
         if not frame.complete:
             return Detection((), memory)
         query = self.query()
-        states = self.recalled(query, frame, memory, State)
         name, start_ms = self.digest(query), frame.interval.start_ms
+        states = self.recalled(name, frame, memory, State)
         kept: dict[Key, Memory] = {}
         findings: list[Finding] = []
         present = {series.key: series for series in frame.series}
@@ -172,7 +171,7 @@ class Unusual(Learning):
             expected=Expected(low=view.low, high=view.high),
             unit=self.unit,
             score=min(1.0 + math.log10(rarity), MAX_SCORE),
-            chance_days=alarm.interval * self.bucket / _DAY_MS,
+            chance_days=alarm.interval * self.bucket / DAY_MS,
             evidence=self.evidence(view, Interval(since_ms, at_ms)),
             details={"usual": view.centre, "buckets": view.buckets, "way": "up" if view.up else "down"},
         )
@@ -182,12 +181,10 @@ class Unusual(Learning):
         total = max(needed(self.promised), self.least_seen)
         state = recall(memory, State)
         if state is None:
-            return Progress(Stage.WARMING_UP, 0, total, "buckets", self.false_alarms.every_days)
+            return self.progress_at(0, total, alarmed=False)
         watch = Watch(self, self.bucket, _scorer(state.scorer), state.tail, state.alarm)
-        stage = Stage.WARMING_UP if watch.missing else Stage.JUDGING
-        if state.alarm is not None and state.alarm.going_on:
-            stage = Stage.ALARMED
-        return Progress(stage, max(total - watch.missing, 0), total, "buckets", self.false_alarms.every_days)
+        alarmed = state.alarm is not None and state.alarm.going_on
+        return self.progress_at(max(total - watch.missing, 0), total, alarmed=alarmed)
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """What is usual is learned anew from ``at_ms`` on; how often chance gives a score is kept."""

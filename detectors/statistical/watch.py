@@ -1,6 +1,5 @@
 """One series under watch: its scores against what chance gives, and the course of an alarm from begin to end."""
 
-import enum
 import math
 from dataclasses import dataclass
 from typing import Annotated, Protocol
@@ -35,14 +34,6 @@ _AFTERMATH_WIDTHS = (1, 3)
 _AFTERMATH_OUTSIDE = 4.0
 _LATELY, _STILL = 3, 0.5
 """Many buckets together speak for now only while the newest three are still half as far out."""
-
-
-class Direction(enum.StrEnum):
-    """Which way a series must leave its band to be reported."""
-
-    UP = "up"
-    DOWN = "down"
-    BOTH = "both"
 
 
 class Alarm(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.stats.robust import MAD_TO_SD
 from detectors.stats.series import Floats
 
 LAYOUT = np.dtype(
@@ -16,7 +17,6 @@ VIEWS = ("mean", "log", "logit", "spread")
 Blocks = NDArray[np.void]
 
 _LARGEST = 1e30
-_MAD_TO_SD = 1.4826
 _GROUPS_DIFFER = 1.3
 _LEAST_GROUP = 10
 _COLUMNS = LAYOUT.itemsize // 4
@@ -103,7 +103,7 @@ def _median(values: Floats) -> float:
 
 
 def _variance(deviations: Floats) -> float:
-    return (_MAD_TO_SD * _median(deviations)) ** 2
+    return (MAD_TO_SD * _median(deviations)) ** 2
 
 
 def standardised(blocks: Blocks, fit: Floats) -> Floats:

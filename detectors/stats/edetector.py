@@ -19,7 +19,9 @@ normal scores (Conover, Tercero-Gómez, Cordero-Franco 2017).
 
 import math
 from statistics import NormalDist
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+import msgspec
 
 SHIFTS = (0.4, 1.0, 2.5)
 """The bets on a shift: by how many standard deviations of the normal score, small to large."""
@@ -36,6 +38,10 @@ Stakes: TypeAlias = tuple[float, ...]
 on a rise; then how many low and how many high extremes have come in a row."""
 
 NO_STAKES: Stakes = (0.0,) * 10
+
+KeptStake = Annotated[float, msgspec.Meta(ge=0, le=10 * MOST)]
+KeptStakes = Annotated[tuple[KeptStake, ...], msgspec.Meta(min_length=len(NO_STAKES), max_length=len(NO_STAKES))]
+"""The same in a memory, which may be damaged."""
 
 
 def evidence(stakes: Stakes) -> tuple[float, float]:

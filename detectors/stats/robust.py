@@ -6,7 +6,7 @@ import numpy as np
 
 from detectors.stats.series import Floats
 
-_MAD_TO_SD = 1.4826
+MAD_TO_SD = 1.4826
 _NORMAL_95 = 1.6449
 _NORMAL_99 = 2.3263
 
@@ -21,7 +21,7 @@ def upper_scale(values: Floats) -> tuple[float, float]:
     ordered = np.sort(values)
     centre, high, highest = (_at(ordered, share) for share in (0.5, 0.95, 0.99))
     deviation = _at(np.sort(np.abs(values - centre)), 0.5)
-    return centre, max(_MAD_TO_SD * deviation, (high - centre) / _NORMAL_95, (highest - centre) / _NORMAL_99)
+    return centre, max(MAD_TO_SD * deviation, (high - centre) / _NORMAL_95, (highest - centre) / _NORMAL_99)
 
 
 def _at(ordered: Floats, share: float) -> float:

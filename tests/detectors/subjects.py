@@ -11,7 +11,8 @@ from detectors.matching.ratio import Ratio
 from detectors.matching.streak import Streak
 from detectors.matching.threshold import MeasureName, Threshold
 from detectors.matching.unsafe_path import UnsafePath
-from detectors.statistical.confidence_drift import ConfidenceDrift, Direction
+from detectors.parameters import Direction
+from detectors.statistical.confidence_drift import ConfidenceDrift
 from detectors.statistical.label_drift import LabelDrift
 from detectors.statistical.latency import Latency
 from detectors.statistical.metric import Metric

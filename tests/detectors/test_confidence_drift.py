@@ -5,7 +5,8 @@ import pytest
 
 from detectors.finding import Finding, Reason
 from detectors.frame import Series
-from detectors.statistical.confidence_drift import ConfidenceDrift, Direction
+from detectors.parameters import Direction
+from detectors.statistical.confidence_drift import ConfidenceDrift
 from tests.detectors.noise import MINUTE_MS, T0_MS, Change, Floats, frame, score_series, scores
 from tests.detectors.story import Story
 

@@ -18,9 +18,10 @@ from daemon.store.base import Batch
 from daemon.store.contract import refused
 from daemon.store.elastic.backoff import Backoff
 from daemon.store.elastic.client import Answer, Client, Fault, told
-from daemon.store.elastic.searches import DAY_MS, index_name
+from daemon.store.elastic.searches import index_name
 from daemon.store.elastic.settings import ElasticSettings
 from daemon.store.elastic.verdicts import Verdict, judge, way_out
+from detectors.duration import DAY_MS
 from recognizer.events import Event, Malformed, fields
 
 EXTRA_FIELD = "extra_json"

@@ -9,7 +9,8 @@ import orjson
 
 from daemon.errors import StoreError
 from daemon.store.elastic.client import Answer, Client, Fault
-from daemon.store.elastic.searches import DAY_MS, index_day_ms, index_pattern
+from daemon.store.elastic.searches import index_day_ms, index_pattern
+from detectors.duration import DAY_MS
 from recognizer.mapping import elasticsearch_template
 
 _log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from daemon.store.base import Ask, Sample
 from daemon.store.elastic.aggregations import as_map, inner_buckets, measured_by
 from daemon.store.elastic.filters import TIME_FIELD, Clause, clause, none_of, one_of, within
 from detectors.condition import Exists, all_of
+from detectors.duration import DAY_MS
 from detectors.frame import Interval
 from detectors.query import AnyMeasure, Measure, Statistic, Unmatched
 from recognizer.events import FIELD_NAMES
 
-DAY_MS = 86_400_000
 LOST_LISTED = 10
 """Values without an end that are listed for one bucket of an `Unmatched` measure; more are read value by value."""
 STARTS_LISTED = 100
