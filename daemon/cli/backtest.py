@@ -1,7 +1,6 @@
 """`wumu backtest`: what the rules would have found in the events that are kept."""
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,18 @@ import click
 
 from daemon.alerts.model import Alert
 from daemon.cli import history
-from daemon.cli.ask import Moment
 from daemon.cli.common import (
     FOUND,
-    config_option,
     echo_json,
     echo_table,
     faults_shown,
     json_option,
     key_text,
-    read_config,
-    state_option,
     time_text,
 )
 from daemon.cli.main import HELP
 from daemon.notify.words import words
-from daemon.picture import draw_replayed, figure
+from daemon.picture import draw_replayed
 from daemon.replay import Replayed, replay
 from detectors.duration import format_duration
 from rules.model import Language
@@ -34,26 +29,13 @@ MOST_SHOWN = 20
 
 
 @click.command(context_settings=HELP)
-@click.argument("rules", metavar="[RULE]...", nargs=-1)
-@click.option("--since", type=Moment(), default="7d", show_default=True, help="From when: a time, or how long ago.")
-@click.option("--until", type=Moment(), help="Up to when; now by default.")
+@history.wanted
 @click.option(
     "--picture", "folder", type=click.Path(path_type=Path, file_okay=False), help="A picture of each RULE goes there."
 )
-@config_option
-@state_option
 @json_option
 @faults_shown
-def command(
-    rules: tuple[str, ...],
-    since: int,
-    until: int | None,
-    folder: Path | None,
-    config_path: Path,
-    state_dir: Path,
-    *,
-    as_json: bool,
-) -> None:
+def command(wanted: history.Wanted, folder: Path | None, *, as_json: bool) -> None:
     """Judge the events that are kept with RULE as it stands in the configuration, all rules without a name.
 
     It is the daemon's own judging, in event time; nothing is sent and nothing is changed, also beside a running daemon.
@@ -67,22 +49,20 @@ def command(
 
     Exit code 1 when a rule could not be replayed to the end.
     """
-    config = read_config(config_path, warn=False)
-    asked = history.chosen(config, rules)
-    with history.events(config, state_dir) as source, history.progress(len(asked)) as tell:
-        if folder is not None:
-            figure(1, 1)  # what is missing is said before an hour of work, not after it
-        interval = history.stretch(source, since, until)
-        marks = history.marks(state_dir)
-        results = []
-        for place, rule in enumerate(asked):
-            (one,) = replay([rule], source, interval, marks=marks, on_progress=partial(tell, place, rule.id))
+    results = []
+    with wanted.open(drawn=folder is not None) as past:
+        for rule, tell in past.rules():
+            (one,) = replay([rule], past.source, past.interval, marks=past.marks, on_progress=tell)
             results.append(one)
             if folder is not None and not one.error:
-                draw_replayed(one, source, folder / f"{rule.id}.png")
+                draw_replayed(one, past.source, folder / f"{rule.id}.png")
     if as_json:
         echo_json(
-            {"from_ms": interval.start_ms, "until_ms": interval.end_ms, "rules": [_as_json(one) for one in results]}
+            {
+                "from_ms": past.interval.start_ms,
+                "until_ms": past.interval.end_ms,
+                "rules": [_as_json(one) for one in results],
+            }
         )
     else:
         _show(results)

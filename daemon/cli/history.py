@@ -1,20 +1,26 @@
 """What the verbs that replay history share: where the events are, which rules, which time, how far it is."""
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, Concatenate, TypeVar
 
 import click
 
 from daemon.app import CONTROL, LEDGER, embedded, open_store
 from daemon.baseline import Mark
-from daemon.cli.ask import now_ms
+from daemon.cli.ask import Moment, now_ms
+from daemon.cli.common import config_option, read_config, state_option
 from daemon.control import NotRunning, call
 from daemon.errors import BadRequest, WumuError
 from daemon.evaluate import Source
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.marks import Marks
+from daemon.picture import figure
 from daemon.remote import RemoteStore
 from daemon.store.base import Ask
 from detectors.duration import HOUR_MS
@@ -22,9 +28,67 @@ from detectors.frame import Interval
 from detectors.query import MINUTE_MS, Query
 from rules.model import Config, Rule
 
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What there is to replay."""
+
+    source: Source
+    interval: Interval
+    marks: Sequence[Mark]
+    _rules: Sequence[Rule]
+    _tell: Callable[[int, str, float], None]
+
+    def rules(self) -> Iterator[tuple[Rule, Callable[[float], None]]]:
+        """Each rule, with what is to be told the part of it that is done."""
+        for place, rule in enumerate(self._rules):
+            yield rule, partial(self._tell, place, rule.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line says is to be replayed."""
+
+    names: tuple[str, ...]
+    since_ms: int
+    until_ms: int | None
+    config_path: Path
+    state_dir: Path
+
+    @contextmanager
+    def open(self, *, drawn: bool) -> Iterator[Past]:
+        """The events at hand, only to be asked; a bar shows how far it is. Raises WumuError, also where pictures are to
+        be ``drawn`` and can't be: before an hour of work, not after it.
+        """
+        config = read_config(self.config_path, warn=False)
+        rules = _chosen(config, self.names)
+        with _events(config, self.state_dir) as source, _progress(len(rules)) as tell:
+            if drawn:
+                figure(1, 1)
+            yield Past(source, _stretch(source, self.since_ms, self.until_ms), _marks(self.state_dir), rules, tell)
+
+
+def wanted(command: Callable[Concatenate[Wanted, ...], R]) -> Callable[..., R]:
+    """RULE..., --since, --until, --config and --state, given to the command as one `Wanted`."""
+
+    @click.argument("names", metavar="[RULE]...", nargs=-1)
+    @click.option("--since", type=Moment(), default="7d", show_default=True, help="From when: a time, or how long ago.")
+    @click.option("--until", type=Moment(), help="Up to when; now by default.")
+    @config_option
+    @state_option
+    @functools.wraps(command)
+    def run(
+        names: tuple[str, ...], since: int, until: int | None, config_path: Path, state_dir: Path, **others: Any
+    ) -> R:
+        return command(Wanted(names, since, until, config_path, state_dir), **others)
+
+    return run
+
 
 @contextmanager
-def events(config: Config, state_dir: Path) -> Iterator[Source]:
+def _events(config: Config, state_dir: Path) -> Iterator[Source]:
     """The store to ask, only asked: the running daemon's where the file admits one process. Raises WumuError."""
     if embedded(config):
         try:
@@ -38,7 +102,7 @@ def events(config: Config, state_dir: Path) -> Iterator[Source]:
         yield store
 
 
-def marks(state_dir: Path) -> Sequence[Mark]:
+def _marks(state_dir: Path) -> Sequence[Mark]:
     """The planned changes that were marked, if there is a ledger."""
     if not (state_dir / LEDGER).exists():
         return ()
@@ -46,7 +110,7 @@ def marks(state_dir: Path) -> Sequence[Mark]:
         return Marks(ledger).all()
 
 
-def chosen(config: Config, names: Sequence[str]) -> list[Rule]:
+def _chosen(config: Config, names: Sequence[str]) -> list[Rule]:
     """The rules of these names; all without a name. Raises BadRequest."""
     rules = {rule.id: rule for rule in config.rules}
     for name in names:
@@ -55,7 +119,7 @@ def chosen(config: Config, names: Sequence[str]) -> list[Rule]:
     return [rules[name] for name in dict.fromkeys(names)] if names else list(rules.values())
 
 
-def stretch(source: Source, since_ms: int, until_ms: int | None) -> Interval:
+def _stretch(source: Source, since_ms: int, until_ms: int | None) -> Interval:
     """The time to replay: from the first event that is kept. Raises WumuError where there is none."""
     end_ms = now_ms() if until_ms is None else min(until_ms, now_ms())
     if since_ms >= end_ms:
@@ -74,7 +138,7 @@ def _first_bucket_ms(source: Source, interval: Interval, bucket_ms: int) -> int:
 
 
 @contextmanager
-def progress(rules: int) -> Iterator[Callable[[int, str, float], None]]:
+def _progress(rules: int) -> Iterator[Callable[[int, str, float], None]]:
     """A bar on the terminal: to be told which rule goes on and the part of it that is done."""
     if not sys.stderr.isatty():
         yield lambda *_: None

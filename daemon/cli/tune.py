@@ -1,32 +1,25 @@
 """`wumu tune`: what other settings would have cost."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from daemon.cli import history
-from daemon.cli.ask import Moment
 from daemon.cli.common import (
     FOUND,
-    config_option,
     echo_json,
     echo_table,
     faults_shown,
     json_option,
-    read_config,
-    state_option,
 )
 from daemon.cli.main import HELP
-from daemon.picture import draw_costs, figure
+from daemon.picture import draw_costs
 from daemon.tune import Candidate, Tuned, tune
 
 
 @click.command(context_settings=HELP)
-@click.argument("rules", metavar="[RULE]...", nargs=-1)
-@click.option("--since", type=Moment(), default="7d", show_default=True, help="From when: a time, or how long ago.")
-@click.option("--until", type=Moment(), help="Up to when; now by default.")
+@history.wanted
 @click.option(
     "--at-most",
     type=click.FloatRange(0),
@@ -35,21 +28,9 @@ from daemon.tune import Candidate, Tuned, tune
     help="Notices a day that one rule may cost.",
 )
 @click.option("--picture", "picture", type=click.Path(path_type=Path, dir_okay=False), help="A PNG of the costs.")
-@config_option
-@state_option
 @json_option
 @faults_shown
-def command(
-    rules: tuple[str, ...],
-    since: int,
-    until: int | None,
-    at_most: float,
-    picture: Path | None,
-    config_path: Path,
-    state_dir: Path,
-    *,
-    as_json: bool,
-) -> None:
+def command(wanted: history.Wanted, at_most: float, picture: Path | None, *, as_json: bool) -> None:
     """Replay the events that are kept with other settings of RULE, of all rules without a name, and propose some.
 
     A rule that costs no more notices a day than --at-most is left as it is; other settings are tried on it only where
@@ -64,29 +45,23 @@ def command(
 
     Exit code 1 when a rule could not be replayed to the end.
     """
-    config = read_config(config_path, warn=False)
-    asked = history.chosen(config, rules)
-    with history.events(config, state_dir) as source, history.progress(len(asked)) as tell:
-        if picture is not None:
-            figure(1, 1)  # what is missing is said before an hour of work, not after it
-        interval = history.stretch(source, since, until)
-        marks = history.marks(state_dir)
+    with wanted.open(drawn=picture is not None) as past:
         results = [
             tune(
                 rule,
-                source,
-                interval,
+                past.source,
+                past.interval,
                 at_most=at_most,
-                even_if_quiet=bool(rules),
-                marks=marks,
-                on_progress=partial(tell, place, rule.id),
+                even_if_quiet=bool(wanted.names),
+                marks=past.marks,
+                on_progress=tell,
             )
-            for place, rule in enumerate(asked)
+            for rule, tell in past.rules()
         ]
     if picture is not None:
         draw_costs({one.rule.id: _bars(one) for one in results}, picture)
     if as_json:
-        days = {"from_ms": interval.start_ms, "until_ms": interval.end_ms, "at_most": at_most}
+        days = {"from_ms": past.interval.start_ms, "until_ms": past.interval.end_ms, "at_most": at_most}
         echo_json(days | {"rules": [_as_json(one) for one in results]})
     else:
         _show(results, at_most)

@@ -1,12 +1,13 @@
 """One place for all verbs that only look."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from tests.support.console import Place
-from tests.support.daemon import wumu
+from tests.support.daemon import running, wumu
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,13 @@ def seen(place: Place, first_turn: CompletedProcess[str]) -> Place:
 def empty(tmp_path: Path) -> Path:
     """A state folder that nobody has made."""
     return tmp_path / "no-state"
+
+
+@pytest.fixture(params=["files", "daemon"])
+def judged(request: pytest.FixtureRequest, quiet: Place) -> Iterator[Place]:
+    """The module's ``quiet`` place, once without a daemon and once with one."""
+    if request.param == "files":
+        yield quiet
+    else:
+        with running(quiet.config, quiet.state):
+            yield quiet

@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from daemon.plugins import registry
 from rules.load import load_file
 from tests.acceptance.scenario import history, settings, write_log
 from tests.support.console import Place, verb
-from tests.support.daemon import running, wumu
+from tests.support.daemon import wumu
 
 RULES = ("errors-by-directory", "http-errors", "slow-inference")
 
@@ -30,25 +29,16 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
-@pytest.fixture(params=["files", "daemon"])
-def place(request: pytest.FixtureRequest, quiet: Place) -> Iterator[Place]:
-    if request.param == "files":
-        yield quiet
-    else:
-        with running(quiet.config, quiet.state):
-            yield quiet
-
-
 def backtest(place: Place, *arguments: str | Path) -> dict[str, dict[str, Any]]:
     result = verb("backtest", *RULES, "--json", *arguments, *place.options)
     assert result.exit_code == 0, result.stderr
     return {one["rule"]: one for one in json.loads(result.stdout)["rules"]}
 
 
-def test_it_finds_what_the_daemon_found(place: Place) -> None:
+def test_it_finds_what_the_daemon_found(judged: Place) -> None:
     """The alerts have the keys and the reasons of the ledger's own, whoever holds the store."""
-    found = backtest(place, "--since", "2h")
-    live = json.loads(verb("alerts", "--all", "--json", "--state", place.state).stdout)
+    found = backtest(judged, "--since", "2h")
+    live = json.loads(verb("alerts", "--all", "--json", "--state", judged.state).stdout)
     for rule in RULES:
         expected = {(json.dumps(alert["key"]), alert["reason"]) for alert in live if alert["rule"] == rule}
         assert {(json.dumps(alert["key"]), alert["reason"]) for alert in found[rule]["alerts"]} == expected
@@ -102,11 +92,11 @@ def test_without_a_state_it_says_so(quiet: Place, empty: Path) -> None:
     assert (result.exit_code, "there is no ledger" in result.stderr, empty.exists()) == (3, True, False)
 
 
-def test_tune_proposes_lines_to_paste(place: Place, tmp_path: Path) -> None:
+def test_tune_proposes_lines_to_paste(judged: Place, tmp_path: Path) -> None:
     """A rule with its name is tried with other settings; the configuration stays as it is."""
-    before = place.config.read_bytes()
-    until = (place.folder / "until").read_text()
-    arguments = ("tune", "errors-by-directory", "--since", "2h", "--until", until, "--at-most", "0", *place.options)
+    before = judged.config.read_bytes()
+    until = (judged.folder / "until").read_text()
+    arguments = ("tune", "errors-by-directory", "--since", "2h", "--until", until, "--at-most", "0", *judged.options)
     result = verb(*arguments, "--picture", tmp_path / "costs.png")
     assert result.exit_code == 0, result.stderr
     said = result.stdout.split("\n# errors-by-directory: 0 notices a day instead of ")[1]
@@ -116,7 +106,7 @@ def test_tune_proposes_lines_to_paste(place: Place, tmp_path: Path) -> None:
     (tuned,) = answer["rules"]
     assert tuned["candidates"][0]["setting"] == {}
     assert tuned["proposed"] == {"for": "15m"}
-    assert place.config.read_bytes() == before
+    assert judged.config.read_bytes() == before
 
 
 def test_tune_leaves_quiet_rules_alone(quiet: Place) -> None:

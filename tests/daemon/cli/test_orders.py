@@ -4,7 +4,6 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,6 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
-@pytest.fixture(params=["files", "daemon"])
-def place(request: pytest.FixtureRequest, quiet: Place) -> Iterator[Place]:
-    """The same place, once without a daemon and once with one."""
-    if request.param == "files":
-        yield quiet
-    else:
-        with running(quiet.config, quiet.state):
-            yield quiet
-
-
 def bury(state: Path, name: str) -> None:
     """A message to a channel that is there no more."""
     ledger = Ledger.open(state / LEDGER)
@@ -50,36 +39,36 @@ def bury(state: Path, name: str) -> None:
     ledger.close()
 
 
-def test_a_change_is_marked_and_listed(place: Place, request: pytest.FixtureRequest) -> None:
+def test_a_change_is_marked_and_listed(judged: Place, request: pytest.FixtureRequest) -> None:
     name = f"model {request.node.name}"
-    said = verb("mark", name, "--at", "10m", *place.options)
+    said = verb("mark", name, "--at", "10m", *judged.options)
     assert said.exit_code == 0, said.stderr
     assert said.stdout.startswith(f"{name} is marked: 2")
-    marks = json.loads(verb("mark", "--list", "--json", "--state", place.state).stdout)
+    marks = json.loads(verb("mark", "--list", "--json", "--state", judged.state).stdout)
     assert [mark["name"] for mark in marks if mark["name"] == name] == [name]
-    assert name in verb("mark", "--list", "--state", place.state).stdout
+    assert name in verb("mark", "--list", "--state", judged.state).stdout
 
 
-def test_what_can_not_be_done_is_one_line(place: Place) -> None:
-    unknown = verb("mark", "x", "--rule", "no-\x1b[31mrule", *place.options)
+def test_what_can_not_be_done_is_one_line(judged: Place) -> None:
+    unknown = verb("mark", "x", "--rule", "no-\x1b[31mrule", *judged.options)
     assert (unknown.exit_code, "wumu: there is no rule no-‹U+001B›[31mrule\n" in unknown.stderr) == (2, True)
-    assert verb("mark", *place.options).exit_code == 2
-    assert verb("mark", "x", "--at", "yesterday", *place.options).exit_code == 2
-    nobody = verb("expected", "ffff\n", *place.options)
+    assert verb("mark", *judged.options).exit_code == 2
+    assert verb("mark", "x", "--at", "yesterday", *judged.options).exit_code == 2
+    nobody = verb("expected", "ffff\n", *judged.options)
     assert (nobody.exit_code, "there is no alert ffff‹U+000A›" in nobody.stderr) == (2, True)
-    alerts = json.loads(verb("alerts", "--json", "--state", place.state).stdout)
+    alerts = json.loads(verb("alerts", "--json", "--state", judged.state).stdout)
     streak = next(alert["id"] for alert in alerts if alert["rule"] == "path-errors-in-a-row")
-    fixed = verb("expected", streak, *place.options)
+    fixed = verb("expected", streak, *judged.options)
     assert (fixed.exit_code, "whose kind streak learns nothing" in fixed.stderr) == (2, True)
 
 
-def test_dead_letters_are_listed_and_sent_again(place: Place, request: pytest.FixtureRequest) -> None:
+def test_dead_letters_are_listed_and_sent_again(judged: Place, request: pytest.FixtureRequest) -> None:
     name = f"m-{request.node.name}"
-    bury(place.state, name)
-    listed = verb("alerts", "--dead", *place.options)
+    bury(judged.state, name)
+    listed = verb("alerts", "--dead", *judged.options)
     (line,) = [line for line in listed.stdout.splitlines() if f"t-{name} " in line]
     assert all(part in line for part in ("refused  no‹U+000A›such user  ", "s‹U+001B›[31m"))
-    again = verb("alerts", f"t-{name}", "--retry", "--json", *place.options)
+    again = verb("alerts", f"t-{name}", "--retry", "--json", *judged.options)
     assert [letter["id"] for letter in json.loads(again.stdout)] == [name]
     assert again.exit_code == 0
 
