@@ -7,14 +7,15 @@ What it looks at is bounded in entries and in time, and nothing outside of the r
 
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote
 
-from recognizer.near import Match, best
-from recognizer.paths import PathIssue, clean, inspect
+from recognizer.near import CLOCK_EVERY, Match, best
+from recognizer.paths import PathIssue, clean, inspect, mended
 from recognizer.reasons import InputReason
 from recognizer.sound import is_installed
 
@@ -75,17 +76,19 @@ class Diagnosis:
 def examine(path: str, roots: Sequence[str], effort: Effort = Effort()) -> Diagnosis:
     """What is wrong with ``path``, and what was meant instead, looked for inside ``roots`` alone."""
     issues = inspect(path)
-    search = _Search(roots, effort)
     absolute = _absolute(path)
-    inside = absolute is not None and search.inside(absolute)
-    exists = inside and absolute is not None and os.path.isfile(absolute)  # noqa: PTH113 - never raises
-    meant = None if exists else search.meant(path, issues)
+    found = None if absolute is None else _look(absolute)
+    real_roots = tuple(dict.fromkeys(map(_real, roots)))
+    inside = found is not None and any(_below(found.path, root) for root in real_roots)
+    exists = inside and found is not None and found.is_file
+    if exists and not issues:
+        return Diagnosis(path, None, (), exists=True, meant=None, complete=True)
+    search = _Search(real_roots, effort)
+    meant = None if exists else search.meant(path, issues, found.path if found is not None else None)
     if absolute is not None and not inside and meant is None and (not issues or os.path.lexists(absolute)):
         return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, issues, exists=False, meant=None, complete=True)
     if issues:
-        reason: InputReason | None = issues[0].reason
-    elif exists:
-        reason = None
+        reason = issues[0].reason
     else:
         reason = meant.reason if meant is not None else InputReason.FILE_MISSING
     return Diagnosis(path, reason, issues, exists=exists, meant=meant, complete=not search.exhausted)
@@ -93,14 +96,16 @@ def examine(path: str, roots: Sequence[str], effort: Effort = Effort()) -> Diagn
 
 def what_was_meant(path: str, roots: Sequence[str], effort: Effort = SMALL_EFFORT) -> Meant | None:
     """The existing file inside ``roots`` that a path without a file stands for, if there is one."""
-    return _Search(roots, effort).meant(path, inspect(path))
+    absolute = _absolute(path)
+    own = None if absolute is None else _real(absolute)
+    return _Search(tuple(dict.fromkeys(map(_real, roots))), effort).meant(path, inspect(path), own)
 
 
 def is_inside(path: str, roots: Sequence[str]) -> bool:
     """Whether a path really leads (links followed) into one of the folders. The path need not exist."""
     try:
-        real = os.path.realpath(path)
-        return any(_below(real, os.path.realpath(root)) for root in roots)
+        real = _real(path)
+        return any(_below(real, _real(root)) for root in roots)
     except (OSError, ValueError):
         return False
 
@@ -131,11 +136,67 @@ def _below(real: str, root: str) -> bool:
     return real == root or real.startswith(root.rstrip("/") + "/")
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a path really leads, links followed, and whether a regular file is there."""
+
+    path: str
+    is_file: bool
+
+
+_ONLY_LOOK: Final = getattr(os, "O_PATH", 0)
+_GONE: Final = " (deleted)"
+
+
+def _look(path: str) -> _Place | None:
+    """None for what can't be asked for."""
+    try:
+        return _opened(path)
+    except OSError:
+        return _Place(_real_of_missing(path), is_file=False)
+    except ValueError:
+        return None
+
+
+def _opened(path: str) -> _Place:
+    """Asked of the kernel, which follows the links in one go: a tenth of the time of realpath. Raises OSError."""
+    if not _ONLY_LOOK:  # no Linux
+        return _Place(os.path.realpath(path), os.path.isfile(path))  # noqa: PTH113
+    # with O_PATH nothing is read, no pipe is waited for and no permission is needed on the file
+    handle = os.open(path, _ONLY_LOOK | os.O_CLOEXEC)
+    try:
+        real = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - the link's own text
+        is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+    known = real.startswith("/") and not real.endswith(_GONE)
+    return _Place(real if known else os.path.realpath(path), is_file)
+
+
+def _real_of_missing(path: str) -> str:
+    """As realpath: what exists of it with its links followed, then the rest as it is written."""
+    folder, _, name = path.rpartition("/")
+    if folder and name not in {"", ".", ".."} and not os.path.lexists(path):
+        try:
+            return f"{_opened(folder).path.rstrip('/')}/{name}"
+        except OSError:
+            return os.path.realpath(path)
+    return os.path.realpath(path)
+
+
+def _real(path: str) -> str:
+    """As os.path.realpath. Raises ValueError for what no file system can hold, OSError as that does."""
+    place = _look(path)
+    if place is None:
+        raise ValueError(f"no path: {path!r}")
+    return place.path
+
+
 class _Search:
     """One search with its limits."""
 
-    def __init__(self, roots: Sequence[str], effort: Effort) -> None:
-        self._roots = tuple(dict.fromkeys(os.path.realpath(root) for root in roots))
+    def __init__(self, real_roots: tuple[str, ...], effort: Effort) -> None:
+        self._roots = real_roots
         self._left = effort.entries
         self._until = time.monotonic() + effort.duration_ms / 1_000
         self._sound = effort.sound
@@ -144,20 +205,19 @@ class _Search:
 
     def inside(self, path: str) -> bool:
         try:
-            real = os.path.realpath(path)
+            real = _real(path)
         except (OSError, ValueError):
             return False
         return any(_below(real, root) for root in self._roots)
 
-    def meant(self, path: str, issues: Sequence[PathIssue]) -> Meant | None:
-        """By cleaning the name first, then by what the folders hold."""
-        absolute = _absolute(path)
-        self._own = None if absolute is None else os.path.realpath(absolute)
-        cleaned = clean(path) if issues else path
-        for candidate, reason in (
-            (cleaned, InputReason.FILE_MISSING),
-            (unquote(path), InputReason.PATH_PERCENT_ENCODED),
-        ):
+    def meant(self, path: str, issues: Sequence[PathIssue], own: str | None) -> Meant | None:
+        """By cleaning the name first, then by what the folders hold. ``own``: where the path itself really leads."""
+        self._own = own
+        cleaned = mended(path) if issues else path
+        candidates = [(cleaned, InputReason.FILE_MISSING)]
+        if "%" in path:
+            candidates.append((unquote(path), InputReason.PATH_PERCENT_ENCODED))
+        for candidate, reason in candidates:
             for start, rest, certain in self._places(candidate):
                 if (found := self._file("/".join((start, *rest)))) is not None:
                     return Meant(found, _worst(issues, reason), certain)
@@ -230,8 +290,8 @@ class _Search:
             return
         try:
             with os.scandir(folder) as entries:
-                for entry in entries:
-                    if self._left <= 0 or time.monotonic() > self._until:
+                for number, entry in enumerate(entries):
+                    if self._left <= 0 or (number % CLOCK_EVERY == 0 and time.monotonic() > self._until):
                         self.exhausted = True
                         return
                     self._left -= 1
@@ -241,10 +301,10 @@ class _Search:
 
     def _file(self, path: str) -> str | None:
         """Where a regular file inside of the roots really lies, when it is another than the path itself names."""
-        if not os.path.isfile(path):  # noqa: PTH113 - never raises
+        place = _look(path)
+        if place is None or not place.is_file or place.path == self._own:
             return None
-        real = os.path.realpath(path)
-        return real if real != self._own and any(_below(real, root) for root in self._roots) else None
+        return place.path if any(_below(place.path, root) for root in self._roots) else None
 
     def _is_folder(self, path: str) -> bool:
         return os.path.isdir(path) and self.inside(path)  # noqa: PTH112 - never raises

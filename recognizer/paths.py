@@ -36,7 +36,7 @@ from recognizer.escapes import (
 from recognizer.mojibake import GBK_STARTS, mangled, repaired
 from recognizer.reasons import InputReason
 
-__all__ = ["UNSAFE_RANGES", "PathIssue", "clean", "code_point", "inspect", "issue_names", "parent", "visible"]
+__all__ = ["UNSAFE_RANGES", "PathIssue", "clean", "code_point", "inspect", "issue_names", "mended", "parent", "visible"]
 
 COMPONENT_LIMIT_BYTES: Final = 255
 """NAME_MAX of ext4, xfs, btrfs and tmpfs: 85 Chinese characters."""
@@ -273,8 +273,11 @@ def clean(path: str) -> str:
     normalises to NFC. A path without faults comes back unchanged. What was lost (U+FFFD), undecodable bytes, drives,
     remote URLs and ``~`` stay: only their owner can mend them.
     """
-    if not inspect(path, "posix"):
-        return path
+    return mended(path) if inspect(path, "posix") else path
+
+
+def mended(path: str) -> str:
+    """As `clean`, for a path that is known to have faults: one without may come back changed."""
     for _ in range(_CLEAN_ROUNDS):
         cleaned = _clean_once(path)
         if cleaned == path or _PLAIN.fullmatch(cleaned):
