@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.scenarios.truth import Named, Onset, Truth, Wanted
+from benchmarks.scenarios.truth import Cause, Named, Onset, Truth, Wanted
 
 GRACE_MS = 15 * 60_000
 """What begins so soon after an incident's end may still be about it: windows end later than what is in them."""
@@ -33,9 +33,15 @@ class Verdict:
 
     delay_ms  from the incident's start to the first right alarm; None: it was missed, or nobody should be told
     rank      where that first alarm names the cause: 1 as its key or its first suspect; None: nowhere
+
+    The other fields are those of its `Truth`.
     """
 
-    truth: Truth
+    kind: str
+    wanted: Wanted
+    onset: Onset
+    causes: tuple[Cause, ...]
+    start_ms: int
     right: tuple[Alarm, ...] = ()
     wrong: tuple[Alarm, ...] = ()
     delay_ms: int | None = None
@@ -74,14 +80,16 @@ def judge(alarms: Iterable[Alarm], truth: Truth) -> Verdict:
     ordered = sorted(alarms, key=lambda alarm: alarm.known_ms)
     right = tuple(alarm for alarm in ordered if is_right(alarm, truth))
     wrong = tuple(alarm for alarm in ordered if not is_right(alarm, truth))
-    if not right:
-        return Verdict(truth=truth, wrong=wrong)
     return Verdict(
-        truth=truth,
+        kind=truth.kind,
+        wanted=truth.wanted,
+        onset=truth.onset,
+        causes=truth.causes,
+        start_ms=truth.start_ms,
         right=right,
         wrong=wrong,
-        delay_ms=right[0].known_ms - truth.start_ms,
-        rank=_rank(right[0], truth),
+        delay_ms=right[0].known_ms - truth.start_ms if right else None,
+        rank=_rank(right[0], truth) if right else None,
     )
 
 
@@ -90,16 +98,14 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
     A rule that tells the same key again and again during one incident is right once; every wrong alarm counts.
     """
-    due = [verdict for verdict in verdicts if verdict.truth.wanted is Wanted.YES]
+    due = [verdict for verdict in verdicts if verdict.wanted is Wanted.YES]
     caught = [verdict for verdict in due if verdict.right]
     right = sum(len({(alarm.rule, *alarm.key.items()) for alarm in verdict.right}) for verdict in verdicts)
     told = sum(len(verdict.right) for verdict in verdicts)
     wrong = sum(len(verdict.wrong) for verdict in verdicts)
     delays = {
         onset: [
-            verdict.delay_ms / 60_000
-            for verdict in caught
-            if verdict.truth.onset is onset and verdict.delay_ms is not None
+            verdict.delay_ms / 60_000 for verdict in caught if verdict.onset is onset and verdict.delay_ms is not None
         ]
         for onset in Onset
     }
@@ -119,7 +125,7 @@ def by_kind(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Any]]:
     """A summary per kind of incident."""
     kinds: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        kinds.setdefault(verdict.truth.kind, []).append(verdict)
+        kinds.setdefault(verdict.kind, []).append(verdict)
     return {kind: summary(of_kind) for kind, of_kind in kinds.items()}
 
 

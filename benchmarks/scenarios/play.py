@@ -35,8 +35,11 @@ def play(scenario: Scenario, rules: Sequence[Rule]) -> list[Alarm]:
 
 
 def _transitions(scenario: Scenario, rules: Sequence[Rule], store: DuckDBStore) -> Iterator[Transition]:
-    """One long tick finds what ticks every minute would find, unless events come late (`daemon.evaluate.tick`)."""
-    last_ms = scenario.end_ms + 5 * MINUTE_MS
+    """One long tick finds what ticks every minute would find, unless events come late (`daemon.evaluate.tick`).
+
+    The last one is at the end of the traffic: a minute later every host would be silent.
+    """
+    last_ms = scenario.end_ms
     states: Mapping[str, RuleState] = scenario.world.states
     if not scenario.incident.stepwise:
         yield from fired(complete(tick(rules, states, store, last_ms, DAY_MS)))

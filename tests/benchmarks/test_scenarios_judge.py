@@ -1,12 +1,15 @@
 """The scenario suite's judge, on cases made by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.scenarios.elastalert import flatline, frequency, percentage_match, spike_count, spike_mean
+from benchmarks.scenarios.journal import Journal, Past, Played, Terms
 from benchmarks.scenarios.judge import GRACE_MS, Alarm, by_kind, judge, rank_of, summary
+from benchmarks.scenarios.table import table
 from benchmarks.scenarios.truth import Onset, Truth, Wanted
 
 START, END = 1_000_000, 4_600_000
@@ -125,6 +128,43 @@ def test_the_summary_adds_up() -> None:
     assert kinds["missed"]["recall"] == 0.0
     assert kinds["holiday"]["recall"] is None
     assert kinds["holiday"]["precision"] == 0.0
+
+
+def test_the_table_has_a_row_for_every_kind() -> None:
+    """What was caught, by how many alarms, after how long; a dash where nobody should be told."""
+    ours = [
+        judge([alarm(START + MINUTE, host="a"), alarm(START, host="b")], truth()),
+        judge([], truth(kind="quiet_day", wanted=Wanted.NO)),
+    ]
+    theirs = [judge([], truth()), judge([alarm(START)], truth(kind="quiet_day", wanted=Wanted.NO))]
+    assert table(ours, theirs).splitlines()[2:] == [
+        "| slow | 1 of 1 | 1 / 1 | 1.0 | 1.00 | 0 of 1 | 0 / 0 |",
+        "| quiet day | – | 0 / 0 | – | – | – | 0 / 1 |",
+    ]
+
+
+def test_a_journal_goes_on_where_it_was(tmp_path: Path) -> None:
+    """What was kept is there again, equal in every field."""
+    path, terms = tmp_path / "journal.jsonl", Terms("rules:\n", 8)
+    kept = [
+        Past(3, ("slow-inference",)),
+        Played(3, 1, judge([alarm(START + MINUTE, ("device", "cpu"), host="a")], truth()), judge([], truth())),
+    ]
+    journal = Journal(path, terms)
+    for entry in kept:
+        journal.add(entry)
+    again = Journal(path, terms)
+    assert again.entries == [terms, *kept]
+    assert again.pasts[3].alarms == ("slow-inference",)
+    assert again.played[3, 1, "slow"].ours.delay_ms == MINUTE
+
+
+def test_a_journal_of_other_rules_is_refused(tmp_path: Path) -> None:
+    """Figures of different rules are not mixed."""
+    path = tmp_path / "journal.jsonl"
+    Journal(path, Terms("rules: one\n", 8))
+    with pytest.raises(SystemExit, match="other rules"):
+        Journal(path, Terms("rules: two\n", 8))
 
 
 def row(*values: float) -> Any:
