@@ -17,7 +17,7 @@ from typing import Any
 from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, Picture, decode, read
 from recognizer.emit import Recognition, recognition, together
 from recognizer.fault import InputFault
-from recognizer.infer import Answer, Inference
+from recognizer.infer import Answer, Inference, Outcome
 from recognizer.inspect import Limits
 from recognizer.manifest import ModelError, ScoreKind
 from recognizer.model import Model, load
@@ -28,6 +28,7 @@ from recognizer.reasons import InputReason
 from recognizer.result import Result
 from recognizer.sound import is_installed
 from recognizer.source import ANY_FILE, Access, issue_reasons
+from recognizer.tensor_facts import TensorFacts
 from recognizer.tensor_monitor import TensorMonitor
 
 LOW_CONFIDENCE = 0.3
@@ -71,7 +72,7 @@ class Received:
     carried: Mapping[str, Any]
 
 
-_Answered = tuple[list[Answer | InputFault], _Moment]
+_Answered = tuple[list[Outcome], _Moment]
 _Asked = tuple[list[Taken], Future[_Answered]]
 
 
@@ -236,8 +237,6 @@ class Recognizer:
             one.decoded = _moment(started)
             started = time.perf_counter()
             one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)
-            if one.prepared.facts.bad_values:
-                one.fault = InputFault(InputReason.TENSOR_NOT_FINITE, "preprocessing gave NaN or infinity")
         except InputFault as fault:
             one.fault = fault
         except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
@@ -250,29 +249,45 @@ class Recognizer:
         self._ask_canary()
         started = time.perf_counter()
         ready = [one.prepared.tensor for one in batch if one.fault is None and one.prepared is not None]
-        answers = self._inference.answers(ready)
-        return answers, _moment(started)
+        outcomes = self._inference.answers(ready)
+        return outcomes, _moment(started)
 
     def _tell(self, batch: list[Taken], asked: "Future[_Answered]") -> list[Result]:
         """Tells and answers for all of a batch, the moment the network has answered."""
         outcomes, inferred = asked.result()
-        answers = iter(outcomes)
+        answered = iter(outcomes)
         with together():
-            return [self._told(one, next(answers) if one.fault is None else one.fault, inferred) for one in batch]
+            return [
+                self._told(one, next(answered), inferred)
+                if one.fault is None
+                else self._refused(one, one.fault, one.ended or inferred)
+                for one in batch
+            ]
 
-    def _told(self, one: Taken, outcome: Answer | InputFault, inferred: _Moment) -> Result:
-        """The result of one picture, after its events."""
-        self._tell_input(one)
-        if isinstance(outcome, Answer):
-            self._tell_answer(one, outcome, inferred)
-            self._watch(one, outcome)
-            return self._result(one, labels=outcome.labels, scores=outcome.scores)
-        _tell_fault(one, outcome, one.ended if one.fault is not None and one.ended is not None else inferred)
-        return self._result(one, fault=outcome)
+    def _refused(self, one: Taken, fault: InputFault, at: _Moment) -> Result:
+        """The result of a picture that did not come as far as the network, after its events."""
+        self._tell_decoded(one)
+        return self._failed(one, fault, at)
 
-    def _tell_input(self, one: Taken) -> None:
-        """How far the worker thread came with it."""
-        picture, prepared = one.picture, one.prepared
+    def _told(self, one: Taken, outcome: Outcome, inferred: _Moment) -> Result:
+        """The result of a picture that the network was asked about, after its events."""
+        self._tell_decoded(one)
+        self._tell_prepared(one, outcome.facts)
+        answer = outcome.answer
+        if isinstance(answer, InputFault):
+            return self._failed(one, answer, inferred)
+        self._tell_answer(one, answer, inferred)
+        shift = self._monitor.observe(outcome.facts, answer.scores[0], answer.entropy, answer.logit)
+        if shift is not None:
+            tell_shift(self._model, shift)
+        return self._result(one, labels=answer.labels, scores=answer.scores)
+
+    def _failed(self, one: Taken, fault: InputFault, at: _Moment) -> Result:
+        one.events.input_error(fault, timestamp=at.timestamp, duration_ms=at.duration_ms)
+        return self._result(one, fault=fault)
+
+    def _tell_decoded(self, one: Taken) -> None:
+        picture = one.picture
         if picture is None or one.decoded is None:
             return
         one.events.input_success(
@@ -285,9 +300,11 @@ class Recognizer:
             **({"image_issues": picture.issues} if picture.issues else {}),
             **({"path_suggested": picture.repaired} if picture.repaired is not None else {}),
         )
-        if prepared is None or one.ended is None:
+
+    def _tell_prepared(self, one: Taken, facts: TensorFacts) -> None:
+        picture, prepared = one.picture, one.prepared
+        if picture is None or prepared is None or one.ended is None:
             return
-        facts = prepared.facts
         one.events.preprocess_complete(
             timestamp=one.ended.timestamp,
             duration_ms=one.ended.duration_ms,
@@ -296,27 +313,20 @@ class Recognizer:
             normalized=prepared.normalized,
             channel_conversion=channel_conversion(picture.conversion, self._model.manifest.preprocessing),
             scale_ratio=prepared.scale_ratio,
-            mean=prepared.mean,
-            variance=prepared.variance,
+            mean=facts.mean,
+            variance=facts.variance,
             channel_means=facts.channel_means,
             channel_deviations=facts.channel_deviations,
             tensor_min=facts.minimum,
             tensor_max=facts.maximum,
             nan_count=facts.bad_values,
             kept_share=prepared.kept_share,
-            **({"tensor_issues": issues} if (issues := self._tensor_issues(prepared)) else {}),
+            **({"tensor_issues": issues} if (issues := self._tensor_issues(prepared, facts)) else {}),
         )
 
-    def _tensor_issues(self, prepared: Prepared) -> list[str]:
-        issues = [] if (wrong := self._monitor.impossible(prepared.facts)) is None else [wrong.value]
+    def _tensor_issues(self, prepared: Prepared, facts: TensorFacts) -> list[str]:
+        issues = [] if (wrong := self._monitor.impossible(facts)) is None else [wrong.value]
         return [*issues, InputReason.TENSOR_CROPPED.value] if prepared.kept_share < LEAST_KEPT_SHARE else issues
-
-    def _watch(self, one: Taken, answer: Answer) -> None:
-        if one.prepared is None:
-            return
-        shift = self._monitor.observe(one.prepared.facts, answer.scores[0], answer.entropy, answer.logit)
-        if shift is not None:
-            tell_shift(self._model, shift)
 
     def _tell_answer(self, one: Taken, answer: Answer, inferred: _Moment) -> None:
         one.events.inference_complete(
@@ -380,10 +390,6 @@ def _as_text(path: object) -> str:
 def _moment(started: float) -> _Moment:
     """Now, as the end of what began at ``started`` (perf_counter, seconds)."""
     return _Moment(time.time_ns() // 1_000_000, round((time.perf_counter() - started) * 1_000, 3))
-
-
-def _tell_fault(one: Taken, fault: InputFault, at: _Moment) -> None:
-    one.events.input_error(fault, timestamp=at.timestamp, duration_ms=at.duration_ms)
 
 
 def _unforeseen(error: Exception) -> InputFault:

@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from recognizer.inspect import Pixels
 from recognizer.manifest import ChannelOrder, Interpolation, Preprocessing, Resize
-from recognizer.tensor_facts import TensorFacts, facts
 
 _MAX_ASPECT = 8
 
@@ -18,8 +17,8 @@ _MAX_ASPECT = 8
 class Prepared:
     """The input of the network, float32 (3, height, width), and what a preprocess_complete event tells of it.
 
-    ``scale_ratio`` is the shorter output side by the shorter input side; ``mean`` and ``variance`` are those of the
-    tensor, ``facts`` its other figures. ``kept_share`` is how much of the picture's area the network sees, 0 to 1.
+    ``scale_ratio`` is the shorter output side by the shorter input side, ``kept_share`` how much of the picture's area
+    the network sees, 0 to 1. The figures of the tensor are taken of a whole batch (`recognizer.tensor_facts`).
     """
 
     tensor: Tensor
@@ -27,34 +26,32 @@ class Prepared:
     resized: bool
     normalized: bool
     scale_ratio: float
-    mean: float
-    variance: float
-    facts: TensorFacts
     kept_share: float
 
 
 def prepare(pixels: Pixels, spec: Preprocessing) -> Prepared:
-    """Resize, scale and normalise on the CPU, and look at what came out."""
+    """Resize, scale and normalise on the CPU."""
     image = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
     sized, ratio = _RESIZERS[spec.resize](image, spec)
     tensor = normalized(sized, spec)[0]
-    found = facts(tensor)
     return Prepared(
         tensor=tensor,
         output_shape=tuple(tensor.shape),
         resized=sized is not image,
         normalized=spec.mean != (0.0, 0.0, 0.0) or spec.deviation != (1.0, 1.0, 1.0),
         scale_ratio=ratio,
-        mean=found.mean,
-        variance=found.variance,
-        facts=found,
         kept_share=_kept_share(pixels.shape[0], pixels.shape[1], spec),
     )
 
 
 def to_input(images: Tensor, spec: Preprocessing) -> Tensor:
     """Pictures of one size, uint8 (pictures, 3, height, width), to the network's input, on whatever device they are."""
-    return normalized(_RESIZERS[spec.resize](images, spec)[0], spec)
+    return normalized(levels(images, spec), spec)
+
+
+def levels(images: Tensor, spec: Preprocessing) -> Tensor:
+    """Pictures of one size in the network's size: whole grey levels, as uint8 on a CPU and as float32 elsewhere."""
+    return _RESIZERS[spec.resize](images, spec)[0]
 
 
 def normalized(sized: Tensor, spec: Preprocessing) -> Tensor:
