@@ -13,7 +13,6 @@ that can carries the count in ``dropped_before``. Threads, asyncio tasks and for
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from itertools import repeat
 from typing import Any, Final
 
 from recognizer.batch import MOST
@@ -62,9 +61,9 @@ def log_events(events: Iterable[dict[str, Any]]) -> None:
     """Write many events in one go, each a dict with its ``event_type``: a fraction of what as many `log_event` cost.
 
     They go out in one write when the call is made, so nothing is held that a dying process could lose. Cheapest when
-    all begin with the same key (``event_type``, say), either all or none bring a ``timestamp``, and none brings what
-    the emitter stamps (host, model_name…); without a timestamp they all have the time of the call. ``file_dir`` is
-    left to the reader, who derives it. What one event holds spoils no other. The dicts stay as they are.
+    either all or none bring a ``timestamp``, and none brings what the emitter stamps (host, model_name…); without a
+    timestamp they all have the time of the call. ``file_dir`` is left to the reader, who derives it. What one event
+    holds spoils no other. The dicts stay as they are.
     """
     try:
         many, block = list(events), BLOCK.get()
@@ -73,15 +72,10 @@ def log_events(events: Iterable[dict[str, Any]]) -> None:
         return
     for start in range(0, len(many), MOST):
         part = many[start : start + MOST]
-        if block is not None or _needs_a_look(part) or not EMITTER.emit_block(part):
+        if block is not None or not EMITTER.emit_block(part):
             with EMITTER.together():
                 for event in part:
                     _log_one(event)
-
-
-def _needs_a_look(events: list[dict[str, Any]]) -> bool:
-    """Whether one of them is no dict, or an input_error, which may need its reason found."""
-    return set(map(type, events)) != {dict} or _INPUT_ERROR in map(dict.get, events, repeat("event_type"))
 
 
 def _log_one(event: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import itertools
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from time import time_ns
 from typing import Any, Final
 
@@ -16,10 +16,12 @@ from recognizer.batch import join_lines
 from recognizer.encode import as_text, encode
 from recognizer.limits import SCHEMA_VERSION
 from recognizer.paths import parent, visible
-from recognizer.sinks import FileSink, MemorySink, Sink, say
+from recognizer.sinks import Sink, say
 
 _RUN_BYTES: Final = 8
 _MAX_HEADS: Final = 64
+_LONGEST_HEADED_TYPE: Final = 64
+"""A head holds the event type whole; a longer one may have to be cut, which its line must tell."""
 
 
 class _Unconfigured:
@@ -28,14 +30,11 @@ class _Unconfigured:
     def __init__(self) -> None:
         self._said = False
 
-    def write(self, _line: bytes) -> bool:
+    def write(self, _lines: bytes, _count: int = 1) -> int:
         if not self._said:
             self._said = True
             say("events are lost: call recognizer.emit.configure(sink=…) first; sink=None switches them off")
-        return False
-
-    def write_lines(self, lines: Sequence[bytes]) -> int:
-        return int(self.write(b"".join(lines)))
+        return 0
 
     def after_fork(self) -> None:
         """Nothing is held."""
@@ -45,12 +44,12 @@ class _Unconfigured:
 
 
 class _Held(threading.local):
-    """What keeps a thread's lines back until the end of its `Emitter.together` block, None outside of one.
+    """A thread's lines that are kept back until the end of its `Emitter.together` block, None outside of one.
 
     ``told``: which of them tell of earlier losses (their index and the count).
     """
 
-    sink: MemorySink | None = None
+    lines: list[bytes] | None = None
     told: tuple[tuple[int, int], ...] = ()
 
 
@@ -88,6 +87,7 @@ class Emitter:
         }
         if self._model_name is not None:
             self._common["model_name"] = self._model_name
+        self._stamped = frozenset({*self._common, "timestamp", "event_id", "dropped_before"})
         self._heads: dict[str, bytes] = {}
 
     def after_fork(self) -> None:
@@ -114,17 +114,17 @@ class Emitter:
                     fields["file_dir"] = path[:cut]
                 else:
                     fields |= path_fields(path)
-            if "timestamp" not in fields:
-                fields["timestamp"] = time_ns() // 1_000_000
-            if "event_id" not in fields:
-                fields["event_id"] = f"{self._run}{self._next()}"
-            fields["dropped_before"] = dropped
-            if fields.keys().isdisjoint(self._common):
-                # What all events of a type have in common is encoded once.
-                line = (self._heads.get(event_type) or self._head(event_type)) + encode(fields)[1:]
+            head = self._heads.get(event_type)
+            if head is not None and fields and not dropped and self._stamped.isdisjoint(fields):
+                # What all events of a type have in common is encoded once, and the rest of the stamps are two integers.
+                line = b'%b%d","timestamp":%d,%b' % (head, self._next(), time_ns() // 1_000_000, encode(fields)[1:])
             else:
-                line = encode({**self._common, **fields, "event_type": event_type})
-            if (self._held.sink or self.sink).write(line):
+                line = self._stamp(event_type, fields, dropped)
+            held = self._held.lines
+            if held is not None:
+                held.append(line)
+                return
+            if self.sink.write(line):
                 return
         except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
             fault = caught
@@ -132,6 +132,18 @@ class Emitter:
             self.lose(dropped + 1, fault)
         except RecursionError:
             self.dropped += dropped + 1  # the service's stack is full: no room even for taking a lock
+
+    def _stamp(self, event_type: str, fields: dict[str, Any], dropped: int) -> bytes:
+        """The line of an event that brings stamps of its own, tells of losses, or is the first of its type."""
+        common = {**self._common, "event_type": event_type}
+        if event_type not in self._heads and len(event_type) <= _LONGEST_HEADED_TYPE and len(self._heads) < _MAX_HEADS:
+            self._heads[event_type] = self._head({**common, "dropped_before": 0})
+        own = {"event_id": f"{self._run}{self._next()}", "timestamp": time_ns() // 1_000_000}
+        return encode({**common, **own, **fields, "event_type": event_type, "dropped_before": dropped})
+
+    def _head(self, stamps: dict[str, Any]) -> bytes:
+        """The beginning of a line up to the number in its event_id: ``{"host":"a",…,"event_id":"run-``."""
+        return encode({**stamps, "event_id": self._run})[: -len(b'"}\n')]
 
     def emit_block(self, events: list[dict[str, Any]]) -> bool:
         """Write many events (`MOST` at most), each with its ``event_type``, in one go. Never raises.
@@ -141,30 +153,34 @@ class Emitter:
         """
         if self.sink is None:
             return True
-        if self.dropped or self._held.sink is not None:
-            return False  # one by one an event tells of the losses, and where it stands among those held back
-        block = self._joined(events)
-        if block is None:
+        if self.dropped:
+            return False  # one by one, the first of them tells of the losses
+        lines = self._joined(events)
+        if lines is None:
             return False
-        taken, fault = 0, None
-        try:
-            if isinstance(self.sink, FileSink):
-                taken = self.sink.write_block(block, len(events))
-            else:
-                taken = self.sink.write_lines(block.splitlines(keepends=True))
-        except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
-            fault = caught
-        if taken < len(events):
-            self.lose(len(events) - taken, fault)
+        held = self._held.lines
+        if held is not None:
+            held.extend(lines.splitlines(keepends=True))
+        else:
+            self._hand_over(lines, len(events))
         return True
 
     def _joined(self, events: list[dict[str, Any]]) -> bytes | None:
-        stamps = {name: value for name, value in self._common.items() if name != "event_type"}
-        stamps |= {"dropped_before": 0, "event_id": f"{self._run}{self._next()}."}
         try:
-            return join_lines(events, encode(stamps)[: -len('"}\n')], frozenset(stamps), time_ns() // 1_000_000)
+            return join_lines(events, {**self._common, "dropped_before": 0}, f"{self._run}{self._next()}.")
         except Exception:  # noqa: BLE001 - something is no event: one by one it is found, told and counted alone
             return None
+
+    def _hand_over(self, lines: bytes, count: int, told: tuple[tuple[int, int], ...] = ()) -> None:
+        """Write so many lines; those not taken are lost, and so is what they had to tell of earlier losses."""
+        taken, fault = 0, None
+        try:
+            if self.sink is not None:
+                taken = self.sink.write(lines, count)
+        except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
+            fault = caught
+        if taken < count:
+            self.lose(count - taken + sum(dropped for index, dropped in told if index >= taken), fault)
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -172,10 +188,10 @@ class Emitter:
 
         Blocks may nest; the outermost counts. A process that dies in between loses them.
         """
-        if self._held.sink is not None:
+        if self._held.lines is not None:
             yield
             return
-        self._held.sink = MemorySink()
+        self._held.lines = []
         try:
             yield
         finally:
@@ -183,33 +199,18 @@ class Emitter:
 
     def _release(self) -> None:
         """Write what was held; a forked child holds nothing of its parent's."""
-        kept, told = self._held.sink, self._held.told
-        self._held.sink, self._held.told = None, ()
-        if kept is None or not kept.lines:
-            return
-        lines = kept.lines
-        taken, fault = 0, None
-        try:
-            if self.sink is not None:
-                taken = self.sink.write_lines(lines)
-        except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
-            fault = caught
-        if taken < len(lines):
-            self.lose(len(lines) - taken + sum(dropped for index, dropped in told if index >= taken), fault)
+        lines, told = self._held.lines, self._held.told
+        self._held.lines, self._held.told = None, ()
+        if lines:
+            self._hand_over(b"".join(lines), len(lines), told)
 
     def _take_losses(self) -> int:
         """What the event that is being made tells of losses."""
         with self._lock:
             dropped, self.dropped = self.dropped, 0
-        if self._held.sink is not None:
-            self._held.told = (*self._held.told, (len(self._held.sink.lines), dropped))
+        if self._held.lines is not None:
+            self._held.told = (*self._held.told, (len(self._held.lines), dropped))
         return dropped
-
-    def _head(self, event_type: str) -> bytes:
-        head = encode({**self._common, "event_type": event_type})[: -len(b"}\n")] + b","
-        if len(self._heads) < _MAX_HEADS:
-            self._heads[event_type] = head
-        return head
 
     def lose(self, count: int, fault: Exception | None = None) -> None:
         """Count events that could not be written; each kind of fault of ours or of a sink is said once."""

@@ -12,11 +12,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, time
 from enum import Enum
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 from recognizer.limits import INT64_MAX, MAX_DEPTH, MAX_STRING_CHARACTERS
@@ -192,11 +192,17 @@ def _known(value: Any) -> Any:
     return result
 
 
-def encode_array(events: Sequence[Mapping[str, Any]]) -> bytes:
-    """The events as one JSON array without spaces. TypeError where they need to be looked at one by one."""
+def _known_of_many(value: Any) -> Any:
+    if isinstance(value, bytes):
+        raise TypeError("bytes may be a path, which is decoded as the file system does")
+    return _known(value)
+
+
+def encode_each(events: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """The line of each event. TypeError where one needs to be looked at alone; texts in long lines may be too long."""
     if orjson is None:
         raise TypeError("only orjson is faster with many events than with one")
-    return orjson.dumps(events, _known)
+    return map(orjson.dumps, events, repeat(_known_of_many), repeat(orjson.OPT_APPEND_NEWLINE))
 
 
 def _make_encoder() -> Callable[[dict[str, Any]], bytes]:

@@ -1,6 +1,6 @@
 """Where events go: a rotating file, standard output, memory. Standard library only.
 
-A sink never raises: ``write`` answers whether the line was taken, the emitter counts the others. A sink that begins to
+A sink never raises: ``write`` answers how many lines were taken, the emitter counts the others. A sink that begins to
 lose lines says so once on standard error, and once more when it works again.
 """
 
@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -26,12 +25,11 @@ _STDERR: Final = 2
 class Sink(Protocol):
     """What `recognizer.emit.configure` takes."""
 
-    def write(self, line: bytes) -> bool:
-        """Take one line, which ends in a newline; False when it is lost. Never raises."""
-        ...
+    def write(self, lines: bytes, count: int = 1) -> int:
+        """Take ``count`` lines, each with its newline, in as few writes as it can. Never raises.
 
-    def write_lines(self, lines: Sequence[bytes]) -> int:
-        """Take several lines in as few writes as it can; how many, from the first on, were taken. Never raises."""
+        How many of them, from the first on, were taken whole: the others are lost.
+        """
         ...
 
     def after_fork(self) -> None:
@@ -60,13 +58,9 @@ class MemorySink:
         """The events so far, as their reader will see them."""
         return [json.loads(line) for line in self.lines]
 
-    def write(self, line: bytes) -> bool:
-        self.lines.append(line)
-        return True
-
-    def write_lines(self, lines: Sequence[bytes]) -> int:
-        self.lines.extend(lines)
-        return len(lines)
+    def write(self, lines: bytes, count: int = 1) -> int:
+        self.lines.extend(lines.splitlines(keepends=True))
+        return count
 
     def after_fork(self) -> None:
         """A list needs no lock."""
@@ -150,14 +144,13 @@ class StdoutSink(_Descriptor):
         super().__init__("standard output")
         self._fd = os.dup(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
 
-    def write(self, line: bytes) -> bool:
+    def write(self, lines: bytes, count: int = 1) -> int:
+        """One by one: a pipe promises to keep only short writes together."""
+        if count > 1:
+            return sum(1 for _ in takewhile(self.write, lines.splitlines(keepends=True)))
         now = time.monotonic()
         with self._lock:
-            return not self._resting(now) and self._fd >= 0 and self._put(line, now) == len(line)
-
-    def write_lines(self, lines: Sequence[bytes]) -> int:
-        """One by one: a pipe promises to keep only short writes together."""
-        return sum(1 for _ in takewhile(self.write, lines))
+            return int(not self._resting(now) and self._fd >= 0 and self._put(lines, now) == len(lines))
 
 
 class FileSink(_Descriptor):
@@ -183,37 +176,29 @@ class FileSink(_Descriptor):
         self._size = 0
         self._rotate_beyond = self._max_bytes
 
-    def write(self, line: bytes) -> bool:
+    def write(self, lines: bytes, count: int = 1) -> int:
         now = time.monotonic()
-        if now >= self._steady_until:
+        if now < self._steady_until:
+            # The usual case takes no lock: an appending write is whole by itself, and the number of the descriptor
+            # stays the same when the file behind it is changed.
+            try:
+                taken = os.write(self._fd, lines)
+            except OSError as fault:
+                with self._lock:
+                    self._failed(fault, now)
+                return 0
+            self._size += taken
+            if taken == len(lines):
+                if self._size >= self._rotate_beyond:
+                    with self._lock:
+                        self._rotate()
+                return count
             with self._lock:
-                return self._write_looking(line, now) == len(line)
-        # The usual case takes no lock: an appending write is whole by itself, and the number of the descriptor stays
-        # the same when the file behind it is changed.
-        try:
-            written = os.write(self._fd, line)
-        except OSError as fault:
+                self._short(lines, taken, now)
+        else:
             with self._lock:
-                self._failed(fault, now)
-            return False
-        if written != len(line):
-            with self._lock:
-                self._short(line, written, now)
-            return False
-        self._size += written
-        if self._size >= self._rotate_beyond:
-            with self._lock:
-                self._rotate()
-        return True
-
-    def write_lines(self, lines: Sequence[bytes]) -> int:
-        return self.write_block(b"".join(lines), len(lines))
-
-    def write_block(self, block: bytes, count: int) -> int:
-        """`write_lines` of ``count`` lines that are joined already."""
-        with self._lock:
-            taken = self._write_looking(block, time.monotonic())
-        return count if taken == len(block) else block.count(b"\n", 0, taken)
+                taken = self._write_looking(lines, now)
+        return count if taken == len(lines) else lines.count(b"\n", 0, taken)
 
     def _write_looking(self, lines: bytes, now: float) -> int:
         """How many bytes were taken. Sees to the file first: twice a second, and as long as something is wrong."""

@@ -10,7 +10,8 @@ import pytest
 
 from recognizer.batch import MOST
 from recognizer.decode_lines import decode_batch
-from recognizer.emit import configure, log_event, log_events, recognition
+from recognizer.emit import configure, log_event, log_events, recognition, together
+from recognizer.reasons import EventType
 from recognizer.sinks import FileSink, MemorySink
 from tests.support.emission import emitting_to
 
@@ -43,6 +44,15 @@ def test_a_batch_writes_what_single_calls_write(sink: MemorySink) -> None:
     assert all(abs(one["timestamp"] - sink.events[0]["timestamp"]) < 60_000 for one in batch)
 
 
+def test_a_batch_inside_of_together_waits_with_the_others(sink: MemorySink) -> None:
+    with together():
+        log_event("first")
+        log_events([event(1), event(2)])
+        log_event("last")
+        assert not sink.lines
+    assert [one["event_type"] for one in sink.events] == ["first", "inference_complete", "inference_complete", "last"]
+
+
 def test_the_events_given_stay_as_they_are(sink: MemorySink) -> None:
     many = [event(1), event(2)]
     log_events(many)
@@ -58,6 +68,10 @@ HOSTILE: list[dict[str, Any]] = [
     event(1, note='line\nbreak\r\u2028 \\ " \0'),
     {"file_path": "/a", "event_type": "begins_otherwise"},
     {"nested": [{"event_type": "a"}, {"event_type": "b"}], "event_type": "begins_otherwise"},
+    {"event_type": "alone"},
+    {"event_type": EventType.INPUT_START},
+    {"event_type": {"no": "text"}},
+    event(1, **{"": 0}),
     event(1, big=2**70, nan=float("nan"), raw=b"\xff", array=np.float32(0.5), half="\ud800"),
     event(1, long="字" * 20_000),
     event(1, event_id="mine-1"),

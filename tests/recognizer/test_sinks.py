@@ -151,14 +151,14 @@ def test_a_full_disk_takes_the_first_of_several_lines_and_says_how_many(tiny_dis
     path = tiny_disk / "events.jsonl"
     sink = FileSink(path, max_bytes=0)
     lines = [b'{"text":"' + b"%06d" % n + b"x" * 3_000 + b'"}\n' for n in range(20_000)]
-    taken = sink.write_lines(lines)
+    taken = sink.write(b"".join(lines), len(lines))
     whole = b"".join(lines[:taken])
     left = path.read_bytes()[len(whole) :]
     assert 0 < taken < len(lines)
     assert path.read_bytes().startswith(whole)
     assert lines[taken].startswith(left)
     remount(tiny_disk, "size=64m")
-    until(lambda: sink.write_lines(lines[-2:]) == 2)
+    until(lambda: sink.write(b"".join(lines[-2:]), 2) == 2)
     assert path.read_bytes() == whole + left + (b"\n" if left else b"") + b"".join(lines[-2:])
 
 
@@ -217,15 +217,18 @@ def test_threads_write_and_rotate_together(tmp_path):
 
 
 def test_standard_output_takes_whole_lines(tmp_path):
-    code = "from recognizer.sinks import StdoutSink; s = StdoutSink(); [s.write(b'{}\\n') for _ in range(3)]; s.close()"
+    code = (
+        "from recognizer.sinks import StdoutSink; s = StdoutSink(); "
+        "print(s.write(b'1\\n'), s.write(b'2\\n3\\n', 2), file=__import__('sys').stderr); s.close()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert done.stdout == b"{}\n" * 3
+    assert (done.stdout, done.stderr) == (b"1\n2\n3\n", b"1 2\n")
 
 
 def test_standard_output_that_nobody_reads_any_more_loses_lines_without_raising(tmp_path):
     code = (
         "import os, signal; from recognizer.sinks import StdoutSink; s = StdoutSink(); os.read(0, 1);"
-        "print(s.write(b'{}\\n'), file=__import__('sys').stderr)"
+        "print(s.write(b'{}\\n' * 2, 2), file=__import__('sys').stderr)"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -239,7 +242,7 @@ def test_standard_output_that_nobody_reads_any_more_loses_lines_without_raising(
     told = child.stderr.read().decode()
     child.stderr.close()
     assert child.wait() == 0
-    assert told.endswith("False\n")
+    assert told.endswith("0\n")
     assert "standard output" in told
 
 
