@@ -10,9 +10,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from recognizer import jpeg
 from recognizer.fault import InputFault
-from recognizer.headers import JPEG_END, Header, ImageFormat
-from recognizer.inspect import Limits, Pixels, guard, header_issues, pixel_issues
+from recognizer.inspect import FLOATING, Limits, Pixels, guard, header_issues, pixel_issues
+from recognizer.picture_format import Header, ImageFormat
 from recognizer.reasons import InputReason
 from recognizer.source import ANY_FILE, Access, PathInput, read_file
 
@@ -80,15 +81,22 @@ def decode(
     if header.format is ImageFormat.JPEG and _ends_in_filler(rgb) and _scan_is_short(data, stored):
         raise InputFault(InputReason.IMAGE_TRUNCATED, "JPEG is cut off: the lower part of the picture is missing")
     pixels = rgb if header.format in _TURNED_BY_THE_DECODER else _upright(rgb, header.orientation)
+    issues = header_issues(header, name) + pixel_issues(pixels, limits)
+    if stored.dtype == np.uint16 and 0 < int(stored.max()) < _TWELVE_BITS:
+        issues.append(InputReason.IMAGE_TWELVE_BIT)
     return Picture(
         pixels=pixels,
         format=header.format,
         shape=(stored.shape[0], stored.shape[1], channels),
         dtype=str(stored.dtype),
         conversion=conversion,
-        issues=tuple(header_issues(header, name) + pixel_issues(pixels, limits)),
+        issues=tuple(issues),
         path_issues=path_issues,
     )
+
+
+_TWELVE_BITS = 1 << 12
+"""Cameras of 12 bits often store them in the lower ones of 16, which makes the picture 16 times too dark."""
 
 
 def _decode(data: bytes, header: Header) -> np.ndarray:
@@ -114,8 +122,7 @@ def _to_eight_bit(stored: np.ndarray) -> Pixels:
     if stored.dtype == np.uint16:
         # 65535 / 257 = 255: full white stays full white, and rounding replaces truncation.
         return np.asarray(cv2.convertScaleAbs(stored, alpha=1 / 257), np.uint8)
-    message = f"pixels of type {stored.dtype} have no agreed range: convert the picture to 8 or 16 bit"
-    raise InputFault(InputReason.IMAGE_FORMAT_UNSUPPORTED, message)
+    raise InputFault(InputReason.IMAGE_FLOATING_POINT, FLOATING)
 
 
 def _to_rgb(stored: Pixels, *, has_alpha: bool) -> tuple[Pixels, str]:
@@ -175,7 +182,7 @@ def _scan_is_short(data: bytes, stored: np.ndarray) -> bool:
 
     It ignores bytes after a complete scan; so if further bytes change the picture, the scan was not complete.
     """
-    position = data.rfind(JPEG_END)
+    position = data.rfind(jpeg.END)
     longer = np.frombuffer(data[:position] + _NOISE + data[position:], np.uint8)
     again = cv2.imdecode(longer, cv2.IMREAD_UNCHANGED)
     return again is not None and not np.array_equal(again, stored)

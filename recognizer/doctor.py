@@ -87,10 +87,7 @@ def examine(path: str, roots: Sequence[str], effort: Effort = Effort()) -> Diagn
     meant = None if exists else search.meant(path, issues, found.path if found is not None else None)
     if absolute is not None and not inside and meant is None and (not issues or os.path.lexists(absolute)):
         return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, issues, exists=False, meant=None, complete=True)
-    if issues:
-        reason = issues[0].reason
-    else:
-        reason = meant.reason if meant is not None else InputReason.FILE_MISSING
+    reason = _worst(issues, meant.reason if meant is not None else InputReason.FILE_MISSING)
     return Diagnosis(path, reason, issues, exists=exists, meant=meant, complete=not search.exhausted)
 
 

@@ -44,6 +44,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     schema_version: Annotated[_Int | None, _about("version of this contract")] = None
     dropped_before: Annotated[_Int | None, _about("events the writer had to drop since its last one")] = None
     truncated_fields: Annotated[list[_Text] | None, _about("fields that were cut to their limit")] = None
+    event_issues: Annotated[list[_Text] | None, _about("what had to be mended in the line: InputReason event_*")] = None
 
     file_path: Annotated[_Text | None, _about("the path as the service was given it")] = None
     file_dir: Annotated[_Text | None, _about("parent folder of file_path; derived when absent")] = None

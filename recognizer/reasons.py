@@ -24,8 +24,8 @@ class InputReason(enum.StrEnum):
 
     ``path_*`` is what is wrong with the name, ``file_*`` with the file, ``image_*`` with its content,
     ``tensor_*`` and ``model_*`` with what happened after decoding, ``event_*`` with the log itself.
-    An ``input_error`` carries exactly one of these as its ``reason``; ``path_issues``, ``image_issues``
-    and ``tensor_issues`` list further ones.
+    An ``input_error`` carries exactly one of these as its ``reason``; ``path_issues``, ``image_issues``,
+    ``tensor_issues`` and ``event_issues`` list further ones.
     """
 
     # the path, seen without touching the disk
@@ -83,9 +83,17 @@ class InputReason(enum.StrEnum):
     IMAGE_WRONG_EXTENSION = "image_wrong_extension"
     IMAGE_GRAYSCALE = "image_grayscale"
     IMAGE_SIXTEEN_BIT = "image_sixteen_bit"
+    IMAGE_TWELVE_BIT = "image_twelve_bit"
+    IMAGE_FLOATING_POINT = "image_floating_point"
     IMAGE_ALPHA = "image_alpha"
+    IMAGE_COLOR_SPACE = "image_color_space"
     IMAGE_EXIF_ROTATED = "image_exif_rotated"
+    IMAGE_ANIMATED = "image_animated"
+    IMAGE_TRAILING_DATA = "image_trailing_data"
+    IMAGE_METADATA_BOMB = "image_metadata_bomb"
     IMAGE_CONSTANT = "image_constant"
+    IMAGE_BLURRED = "image_blurred"
+    IMAGE_DUPLICATE = "image_duplicate"
     IMAGE_TINY = "image_tiny"
     IMAGE_DECODER_DIED = "image_decoder_died"
     IMAGE_DECODER_STALLED = "image_decoder_stalled"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recognizer.encode import encode
-from recognizer.headers import ImageFormat
+from recognizer.picture_format import ImageFormat
 from recognizer.reasons import InputReason
 
 

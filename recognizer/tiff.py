@@ -7,6 +7,7 @@ _TAGS = {
     256: "width",
     257: "height",
     258: "bits_per_sample",
+    262: "photometric",
     273: "strip_offsets",
     274: "orientation",
     277: "samples_per_pixel",
@@ -24,9 +25,13 @@ _MAX_VALUES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The numbers of the tags we know; a tag that is absent or lies outside the file has none."""
+    """The numbers of the tags we know; a tag that is absent or lies outside the file has none.
+
+    ``has_another``: whether a further directory follows, that is a further page.
+    """
 
     numbers: dict[str, tuple[int, ...]]
+    has_another: bool
 
     def values(self, name: str) -> tuple[int, ...]:
         return self.numbers.get(name, ())
@@ -58,7 +63,8 @@ def read_directory(data: bytes) -> Directory | None:
             values = _values(data, order, kind, length, start + 10 + 12 * index)
             if values:
                 numbers[_TAGS[tag]] = values
-    return Directory(numbers)
+    end = start + 2 + 12 * count
+    return Directory(numbers, has_another=data[end : end + 4].strip(b"\0") != b"")
 
 
 def _values(data: bytes, order: str, kind: int, length: int, field: int) -> tuple[int, ...]:
