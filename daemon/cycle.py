@@ -16,7 +16,7 @@ from daemon.ledger.commit import Commit, RuleChange
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.marks import Marks
 from daemon.notify.announce import Announcer
-from daemon.notify.channel import Message
+from daemon.notify.channel import Message, Occasion
 from daemon.notify.decide import Telling, Told, decide
 from daemon.store.base import EventStore
 from detectors.base import Learner
@@ -57,6 +57,7 @@ class Cycle:
         self._told: dict[str, Told] = ledger.told()
         self._failing: dict[str, str] = {}
         self._states = self._resume()
+        self._say_who_is_gone()
 
     @property
     def states(self) -> Mapping[str, RuleState]:
@@ -137,7 +138,7 @@ class Cycle:
         """Decide what to tell, and commit it together with what was judged."""
         now_ms = self._clock.now_ms()
         tellings = [
-            (judgement.rule, telling)
+            (self._hearing(judgement.rule, telling), telling)
             for judgement in judgements
             for telling in self._tellings(judgement, now_ms, first_look=judgement.rule.id in first_looks)
         ]
@@ -210,12 +211,31 @@ class Cycle:
         return states
 
     def _farewell(self, rule: Rule, end: Transition, now_ms: int) -> tuple[tuple[str, Message], ...]:
-        """Whoever heard that an alert fires hears that it ended, also when its rule is gone."""
-        channels = tuple(dict.fromkeys((*rule.notify, *self._ledger.heard(end.alert.id))))
+        """What is said of an end that no finding brought about."""
         tellings = decide((end,), (), self._told, rule.policy, now_ms)
         return tuple(
-            said for one in tellings for said in self._announcer.farewell(rule, one, channels, now_ms, end.cause)
+            said
+            for one in tellings
+            for said in self._announcer.farewell(self._hearing(rule, one), one, now_ms, end.cause)
         )
+
+    def _hearing(self, rule: Rule, telling: Telling) -> Rule:
+        """The rule as it tells this: whoever heard that an alert fires hears that it ended, also when the rule is gone
+        or tells others now. A channel that is gone can't.
+        """
+        if telling.occasion is not Occasion.RESOLVED:
+            return rule
+        heard = (name for name in self._ledger.heard(telling.alert.id) if name in self._config.channels)
+        return replace(rule, notify=tuple(dict.fromkeys((*rule.notify, *heard))))
+
+    def _say_who_is_gone(self) -> None:
+        for channel, count in self._ledger.heard_of_open().items():
+            if channel not in self._config.channels:
+                LOG.warning(
+                    "channel %s is in alerts.yaml no more: it heard of %d alerts that go on, not how they end",
+                    channel,
+                    count,
+                )
 
     def _say(self, judgements: Sequence[Judgement], transitions: Sequence[Transition]) -> None:
         """The turn in the daemon's own log: each change once."""

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Engine:
 
     def __init__(self, config: Config, store: EventStore, ledger: Ledger, state_dir: Path, clock: Clock) -> None:
         self.config = config
-        self.watch = Watch()
+        self.watch = Watch.resumed(ledger.troubles())
         self._clock = clock
         self._store = store
         self._ledger = ledger
@@ -49,6 +50,9 @@ class Engine:
         self._cycle = Cycle(config, store, ledger, self._announcer, clock)
         # only now: what could fail has not, and its threads have an owner
         self._sender = Sender(channels, self._outbox, clock=clock, random=random.Random())  # noqa: S311  # spreads load
+        for letter in self._outbox.last_lost():  # also what was lost a moment before a kill is told
+            self._undeliverable(*letter)
+        self._end_troubles_of_what_is_gone()
 
     def renewed(self, config: Config) -> "Engine":
         """The engine of another configuration, which knows what this one knows; this one is to be closed then.
@@ -59,16 +63,19 @@ class Engine:
         if config.ingest == self.config.ingest:
             engine._known_until_ms = self._known_until_ms  # the same logs
         engine.watch = self.watch
-        now_ms = self._clock.now_ms()
+        engine._end_troubles_of_what_is_gone()
+        return engine
+
+    def _end_troubles_of_what_is_gone(self) -> None:
+        """Nobody will see a rule, a channel or logs in order that the configuration does not have."""
         there = {
-            Trouble.RULE_FAILING: {rule.id for rule in config.rules},
-            Trouble.MESSAGE_UNDELIVERABLE: set(config.channels),
-            Trouble.INGEST_STALLED: {""} if config.ingest.enabled else set(),
+            Trouble.RULE_FAILING: {rule.id for rule in self.config.rules},
+            Trouble.MESSAGE_UNDELIVERABLE: set(self.config.channels),
+            Trouble.INGEST_STALLED: {""} if self.config.ingest.enabled else set(),
         }
         for trouble, names in there.items():
             for name in set(self.watch.names(trouble)) - names:
-                self.watch.seen(trouble, name, "", now_ms)
-        return engine
+                self.watch.seen(trouble, name, "", self._clock.now_ms())
 
     @property
     def cycle(self) -> Cycle:
@@ -127,8 +134,7 @@ class Engine:
         """Post what is to be said about ourselves, then send what is due. Raises LedgerError."""
         now_ms = self._clock.now_ms()
         for word in self.watch.words(now_ms):
-            for channel, message in self._announcer.about_us(word, now_ms):
-                self._ledger.post(channel, message, now_ms)
+            self._ledger.say(word, self._announcer.about_us(word, now_ms), now_ms)
             self.watch.said(word)
             LOG.log(
                 logging.INFO if word.over else logging.ERROR,
@@ -139,13 +145,23 @@ class Engine:
                 word.detail,
             )
         report = self._sender.send_due(now_ms)
+        lost = Counter(letter.channel for letter in report.dead)
         for letter in report.dead:
-            self.watch.seen(
-                Trouble.MESSAGE_UNDELIVERABLE, letter.channel, f"message {letter.row_id}: {letter.detail}", now_ms
-            )
-        for name in {*report.reached} - {letter.channel for letter in report.dead}:
+            if letter.channel in self.config.channels:
+                self._undeliverable(letter.channel, letter.row_id, letter.detail, now_ms)
+        for name in {*report.reached} - {*lost}:
             self.watch.seen(Trouble.MESSAGE_UNDELIVERABLE, name, "", now_ms)
+        for name in {*lost} - {*self.config.channels}:
+            LOG.warning(
+                "channel %s is in alerts.yaml no more: %d messages that waited for it are given up; "
+                "wumu alerts --dead lists them",
+                name,
+                lost[name],
+            )
         return report
+
+    def _undeliverable(self, channel: str, message_id: str, detail: str, at_ms: int) -> None:
+        self.watch.seen(Trouble.MESSAGE_UNDELIVERABLE, channel, f"message {message_id}: {detail}", at_ms)
 
     def housekeeping(self) -> None:
         """Forget what is older than the retention. Raises StoreError or LedgerError.

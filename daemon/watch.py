@@ -1,8 +1,14 @@
-"""What is wrong with wumu itself, and when to say so: told once when it lasts and once when it is over."""
+"""What is wrong with wumu itself, and when to say so: told once when it lasts and once when it is over.
+
+What was told is kept in the ledger (`Ledger.say`, `Ledger.troubles`): a watch that begins with it goes on where the one
+before it was killed. A trouble that was not told yet begins to last anew.
+"""
 
 import enum
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 
 class Trouble(enum.StrEnum):
@@ -50,6 +56,11 @@ class Watch:
     _open: dict[tuple[Trouble, str], _Open] = field(default_factory=dict)
     _over: list[Word] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def resumed(cls, told: Iterable[Word]) -> Self:
+        """A watch that knows what was told before a restart."""
+        return cls({(word.trouble, word.name): _Open(word.since_ms, word.detail, told=True) for word in told})
 
     def seen(self, trouble: Trouble, name: str, detail: str, now_ms: int) -> None:
         """It is so now. An empty ``detail`` says that it is not, or no longer."""

@@ -80,7 +80,7 @@ def _work(engine: Engine) -> dict[str, Any]:
     while True:
         done = engine.send()
         sent += done.delivered
-        if not (done.busy or done.delivered) or clock.monotonic() >= end:
+        if not (done.busy or done.delivered or done.dead) or clock.monotonic() >= end:
             break
     engine.close(SEND_WAIT_S)
     return {

@@ -20,6 +20,8 @@ from daemon.ledger.commit import Commit, RuleChange
 from daemon.ledger.schema import LAST_TABLE, TABLES, VERSION
 from daemon.notify.channel import Message
 from daemon.notify.decide import Told
+from daemon.watch import Trouble, Word
+from recognizer.paths import visible
 
 EVALUATIONS_KEPT = 200
 """Evaluation records kept of each rule."""
@@ -134,8 +136,34 @@ class Ledger:
             _write_messages(db, commit.messages, commit.now_ms)
             _write_evaluations(db, commit)
 
+    def heard_of_open(self) -> dict[str, int]:
+        """Of how many alerts that have not ended each channel was told."""
+        query = (
+            "SELECT channel, count(DISTINCT thread) FROM outbox JOIN alerts ON alerts.id = thread"
+            " WHERE alerts.state != 'resolved' GROUP BY channel ORDER BY channel"
+        )
+        return dict(self.rows(query))
+
+    def troubles(self) -> list[Word]:
+        """The troubles of wumu itself that were told and whose end was not."""
+        rows = self.rows("SELECT trouble, name, since_ms, detail FROM troubles ORDER BY since_ms, trouble, name")
+        return [
+            Word(trouble=Trouble(trouble), name=name, detail=detail, since_ms=since_ms, over=False)
+            for trouble, name, since_ms, detail in rows
+        ]
+
+    def say(self, word: Word, messages: Sequence[tuple[str, Message]], now_ms: int) -> None:
+        """Put what is told of a trouble into the outbox and keep that it is told, both or neither."""
+        with self.transaction() as db:
+            if word.over:
+                db.execute("DELETE FROM troubles WHERE trouble = ? AND name = ?", (word.trouble, word.name))
+            else:
+                row = (word.trouble, word.name, word.since_ms, visible(word.detail))
+                db.execute("INSERT OR REPLACE INTO troubles VALUES (?, ?, ?, ?)", row)
+            _write_messages(db, messages, now_ms)
+
     def post(self, channel: str, message: Message, now_ms: int) -> None:
-        """Put one message into the outbox outside a tick: about wumu itself, or a drill."""
+        """Put one message into the outbox that belongs to no alert and no trouble, such as a drill."""
         with self.transaction() as db:
             _write_messages(db, ((channel, message),), now_ms)
 
@@ -149,7 +177,11 @@ class Ledger:
             )
             db.execute("DELETE FROM transitions WHERE recorded_ms < ?", (before_ms,))
             db.execute("DELETE FROM deliveries WHERE at_ms < ?", (before_ms,))
-            db.execute("DELETE FROM outbox WHERE state != 'pending' AND ended_ms < ?", (before_ms,))
+            db.execute(  # whom an alert was told to is known until it ended
+                "DELETE FROM outbox WHERE state != 'pending' AND ended_ms < ?"
+                " AND thread NOT IN (SELECT id FROM alerts WHERE state != 'resolved')",
+                (before_ms,),
+            )
             db.execute("DELETE FROM evaluations WHERE at_ms < ?", (before_ms,))
             db.execute("DELETE FROM marks WHERE max(at_ms, recorded_ms) < ?", (before_ms,))
             db.execute("DELETE FROM baselines WHERE mark_id NOT IN (SELECT id FROM marks)")

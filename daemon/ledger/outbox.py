@@ -89,6 +89,13 @@ class Outbox:
         )
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def last_lost(self) -> list[tuple[str, str, str, int]]:
+        """Of each channel whose last message was given up: its name, the message, why, and when."""
+        rows = self._ledger.rows(
+            "SELECT channel, id, detail, max(ended_ms), state FROM outbox WHERE state != 'pending' GROUP BY channel"
+        )
+        return [(channel, row_id, detail, at_ms) for channel, row_id, detail, at_ms, state in rows if state == "dead"]
+
     def revive(self, row_id: str, now_ms: int) -> bool:
         """Queue a dead letter again; whether there was one of that name."""
         with self._ledger.transaction() as db:

@@ -1,7 +1,7 @@
 """The ledger's tables."""
 
 VERSION = 1
-LAST_TABLE = "replayed"
+LAST_TABLE = "troubles"
 """Once it is there, the others are too."""
 
 TABLES = """
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 CREATE INDEX IF NOT EXISTS outbox_by_due ON outbox (state, next_ms);
 CREATE INDEX IF NOT EXISTS outbox_by_thread ON outbox (channel, thread, seq);
+CREATE INDEX IF NOT EXISTS outbox_by_alert ON outbox (thread, channel);
 CREATE TABLE IF NOT EXISTS deliveries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL, channel TEXT NOT NULL, at_ms INTEGER NOT NULL,
     outcome TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL
@@ -46,4 +47,8 @@ CREATE TABLE IF NOT EXISTS baselines (
     rule_id TEXT NOT NULL, mark_id TEXT NOT NULL, applied_ms INTEGER NOT NULL, PRIMARY KEY (rule_id, mark_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replayed (letter_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS troubles (
+    trouble TEXT NOT NULL, name TEXT NOT NULL, since_ms INTEGER NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (trouble, name)
+) WITHOUT ROWID;
 """

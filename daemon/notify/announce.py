@@ -79,10 +79,8 @@ class Announcer:
             made.extend(self._rendered(notice, rule.notify))
         return tuple(made)
 
-    def farewell(
-        self, rule: Rule, telling: Telling, channels: Sequence[str], now_ms: int, cause: Cause
-    ) -> tuple[tuple[str, Message], ...]:
-        """The messages about the end of an alert that no finding brought about, for those who heard of it.
+    def farewell(self, rule: Rule, telling: Telling, now_ms: int, cause: Cause) -> tuple[tuple[str, Message], ...]:
+        """The messages about the end of an alert that no finding brought about.
 
         Nothing is fetched: a daemon that starts must not wait for its store.
         """
@@ -95,7 +93,7 @@ class Announcer:
             retired=cause in (Cause.RULE_REMOVED, Cause.RULE_CHANGED),
             declared_normal=cause is Cause.DECLARED_NORMAL,
         )
-        return tuple(self._rendered(notice, [channel for channel in channels if channel in self._config.channels]))
+        return tuple(self._rendered(notice, rule.notify))
 
     def about_mark(self, mark: Mark, rules: Sequence[Rule], now_ms: int) -> tuple[tuple[str, Message], ...]:
         """The message that the baselines of ``rules`` start anew, for everyone whom those rules tell."""

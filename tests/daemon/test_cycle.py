@@ -11,6 +11,7 @@ from daemon.clock import ManualClock
 from daemon.cycle import Cycle
 from daemon.ledger.commit import Commit, RuleChange
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.outbox import Outbox
 from daemon.notify.announce import Announcer
 from daemon.store.base import Batch
 from daemon.store.reference import ReferenceStore
@@ -57,8 +58,8 @@ class Bench:
     def __init__(self, ledger: Ledger) -> None:
         self.store, self.ledger, self.clock = ReferenceStore(), ledger, ManualClock(BEGIN)
 
-    def cycle(self, *rules: str) -> Cycle:
-        config = config_of(f"version: 1\n{CHANNELS}\nrules:{''.join(rules)}")
+    def cycle(self, *rules: str, channels: str = CHANNELS) -> Cycle:
+        config = config_of(f"version: 1\n{channels}\nrules:{''.join(rules)}")
         return Cycle(config, self.store, self.ledger, Announcer(config, self.store), self.clock)
 
     def event(self, host: str, model: str = "m1") -> None:
@@ -81,6 +82,12 @@ class Bench:
         rows = self.ledger.rows("SELECT channel, body ->> 'occasion' FROM outbox ORDER BY seq")
         return [(channel, occasion) for channel, occasion in rows]
 
+    def messages(self, channel: str) -> list[str]:
+        """The ids of a channel's messages."""
+        return [
+            row_id for (row_id,) in self.ledger.rows("SELECT id FROM outbox WHERE channel = ? ORDER BY seq", channel)
+        ]
+
 
 @pytest.mark.parametrize(
     ("after", "cause"),
@@ -102,6 +109,48 @@ def test_who_heard_of_an_alert_hears_of_its_end_when_its_rule_goes(ledger: Ledge
     assert ledger.transitions(alert.id)[-1]["cause"] == cause
     (text,) = {text for (text,) in ledger.rows("SELECT body ->> 'text' FROM outbox WHERE seq = 3")}
     assert "only because its rule was removed or changed" in text
+
+
+@pytest.mark.parametrize("notify", ["[ops]", "[]"])
+def test_a_channel_that_a_rule_tells_no_more_hears_how_what_it_heard_of_ends(ledger: Ledger, notify: str) -> None:
+    """It was told that gpu-1 fires, so it is told the end, and nothing else: not of gpu-2, no repetition."""
+    bench = Bench(ledger)
+    bench.minutes(bench.cycle(LOST), 6, lost="gpu-1")
+    assert bench.told() == [("ops", "firing"), ("pager", "firing")]
+    dropped = LOST.replace("[ops, pager]", notify + "\n    repeat_every: 5m")
+    bench.minutes(bench.cycle(dropped), 20, lost="gpu-2")
+    bench.minutes(bench.cycle(dropped), 40)
+    pager = [occasion for channel, occasion in bench.told() if channel == "pager"]
+    assert pager == ["firing", "resolved"]
+    assert [alert.state for alert in ledger.alerts()] == [State.RESOLVED, State.RESOLVED]
+
+
+def test_a_channel_that_is_gone_is_named_once_and_its_end_goes_to_nobody(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(ledger)
+    bench.minutes(bench.cycle(LOST), 6, lost="gpu-1")
+    Outbox(ledger).delivered(bench.messages("pager")[0], bench.clock.now_ms(), "ok")
+    without = CHANNELS[: CHANNELS.index("  pager")]
+    with caplog.at_level("WARNING"):
+        cycle = bench.cycle(LOST.replace("[ops, pager]", "[ops]"), channels=without)
+        bench.minutes(cycle, 20)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "channel pager is in alerts.yaml no more: it heard of 1 alerts that go on, not how they end"
+    assert bench.told() == [("ops", "firing"), ("pager", "firing"), ("ops", "resolved")]
+
+
+def test_who_was_told_is_known_as_long_as_the_alert_lasts(ledger: Ledger) -> None:
+    """An alert may last longer than the retention of what was sent about it."""
+    bench = Bench(ledger)
+    bench.minutes(bench.cycle(LOST), 6, lost="gpu-1")
+    for channel in ("ops", "pager"):
+        Outbox(ledger).delivered(bench.messages(channel)[0], bench.clock.now_ms(), "ok")
+    ledger.prune(bench.clock.now_ms() + HOUR)
+    bench.minutes(bench.cycle(LOST.replace("[ops, pager]", "[ops]")), 20)
+    assert bench.told()[2:] == [("ops", "resolved"), ("pager", "resolved")]
+    ledger.prune(bench.clock.now_ms() + HOUR)
+    assert [channel for channel, _ in bench.told()] == ["ops", "pager"], "what waits is kept"
 
 
 def test_a_rule_that_changed_does_not_find_its_old_memory_after_a_restart(ledger: Ledger) -> None:

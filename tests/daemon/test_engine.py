@@ -1,81 +1,34 @@
 """The parts at work together: words about ourselves, a reload, a ledger that can't be written, a stepped clock."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from daemon.clock import ManualClock
-from daemon.engine import Engine
 from daemon.errors import LedgerError
-from daemon.ledger.ledger import Ledger
 from daemon.ledger.outbox import Outbox
-from daemon.notify.channel import Message, Occasion
 from daemon.store.base import Batch
-from daemon.store.reference import ReferenceStore
 from daemon.watch import PATIENCE_MS, Trouble
 from recognizer.events import Event
 from tests.support.http_receiver import Receiver, Reply, http_receiver
 from tests.support.rules import config_of
-
-HOUR = 3_600_000
-BEGIN = 500_000 * HOUR
-RULE = "  - {id: many, kind: count, at_least: 1000, notify: [ops]}\n"
-OTHER = "  - {id: more, kind: count, at_least: 1000, notify: [ops]}\n"
-
-
-class Site:
-    """An engine with one or two webhooks on a receiver that answers by a script; nothing ships logs."""
-
-    def __init__(self, folder: Path, receiver: Receiver) -> None:
-        self.folder, self.receiver, self.clock = folder, receiver, ManualClock(BEGIN)
-        self.store, self.ledger = ReferenceStore(), Ledger.open(folder / "ledger.sqlite")
-        self.engine = self.start(RULE)
-
-    def config(self, rules: str, channels: tuple[str, ...] = ("ops", "pager")) -> str:
-        hooks = "".join(
-            f"  {name}: {{kind: webhook, url: '{self.receiver.url}{name}', allow_private: true}}\n" for name in channels
-        )
-        return f"version: 1\ningest: {{enabled: false}}\nchannels:\n{hooks}rules:\n{rules}"
-
-    def start(self, rules: str) -> Engine:
-        return Engine(config_of(self.config(rules)), self.store, self.ledger, self.folder, self.clock)
-
-    def post(self, name: str, channel: str = "ops") -> None:
-        message = Message(
-            id=name, thread=name, occasion=Occasion.DRILL, created_at_ms=0, subject="s", text="t", html="h"
-        )
-        self.ledger.post(channel, message, self.clock.now_ms())
-
-    def heard(self, path: str) -> int:
-        return sum(request.path.endswith(path) for request in self.receiver.requests)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Another program holds the ledger's write lock."""
-        self.ledger.rows("PRAGMA busy_timeout = 50")
-        other = sqlite3.connect(self.folder / "ledger.sqlite", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.close()
+from tests.support.site import BEGIN, HOUR, OTHER, Site
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with http_receiver(Reply()) as receiver:
-        made = Site(tmp_path, receiver)
-        try:
-            yield made
-        finally:
-            made.engine.close(10)
-            made.ledger.close()
+def receiver() -> Iterator[Receiver]:
+    with http_receiver(Reply()) as made:
+        yield made
 
 
-def test_a_ledger_that_can_not_be_written_makes_no_storm_of_messages(site: Site) -> None:
+@pytest.fixture
+def site(tmp_path: Path, receiver: Receiver) -> Iterator[Site]:
+    made = Site(tmp_path, receiver.url)
+    yield made
+    made.close()
+
+
+def test_a_ledger_that_can_not_be_written_makes_no_storm_of_messages(site: Site, receiver: Receiver) -> None:
     """What was sent and could not be recorded is recorded first; until then nobody hears the same again and again."""
     site.post("m")
     with site.locked():
@@ -84,66 +37,66 @@ def test_a_ledger_that_can_not_be_written_makes_no_storm_of_messages(site: Site)
                 site.engine.send()
             site.clock.advance_ms(1_000)
     site.engine.send()
-    assert site.heard("ops") == 1
+    assert receiver.heard("ops") == 1
     assert site.engine.undelivered == 0
 
 
-def test_a_word_about_ourselves_that_could_not_be_posted_is_posted_later(site: Site) -> None:
+def test_a_word_about_ourselves_that_could_not_be_posted_is_posted_later(site: Site, receiver: Receiver) -> None:
     site.engine.watch.seen(Trouble.STORE_UNAVAILABLE, "", "gone", BEGIN)
     site.clock.advance_ms(PATIENCE_MS[Trouble.STORE_UNAVAILABLE])
     with site.locked(), pytest.raises(LedgerError):
         site.engine.send()
     for _ in range(2):
         site.engine.send()
-    assert (site.heard("ops"), site.heard("pager")) == (1, 1)
+    assert (receiver.heard("ops"), receiver.heard("pager")) == (1, 1)
 
 
-def test_a_channel_that_loses_messages_is_not_over_because_another_works(site: Site) -> None:
+def test_a_channel_that_loses_messages_is_not_over_because_another_works(site: Site, receiver: Receiver) -> None:
     """ops refuses for good; pager accepts, also the very message about ops."""
-    site.receiver.replies[:] = [Reply(status=400), Reply()]
+    receiver.replies[:] = [Reply(status=400), Reply()]
     site.post("m")
     for _ in range(4):
         site.engine.send()
     assert list(site.engine.watch.troubles) == ["message_undeliverable ops"]
-    assert (site.heard("ops"), site.heard("pager")) == (1, 1)
+    assert (receiver.heard("ops"), receiver.heard("pager")) == (1, 1)
     site.post("n")
     for _ in range(2):
         site.engine.send()
     assert site.engine.watch.troubles == {}
-    assert site.heard("pager") == 2
+    assert receiver.heard("pager") == 2
 
 
-def test_a_reload_that_fails_leaves_the_engine_at_work(site: Site) -> None:
+def test_a_reload_that_fails_leaves_the_engine_at_work(site: Site, receiver: Receiver) -> None:
     """The new rules can't be written down: the old engine still sends."""
     site.engine.turn()
     with site.locked(), pytest.raises(LedgerError):
         site.engine.renewed(config_of(site.config(OTHER)))
     site.post("m")
     site.engine.send()
-    assert site.heard("ops") == 1
+    assert receiver.heard("ops") == 1
 
 
-def test_a_reload_forgets_no_trouble_and_ends_those_of_what_is_gone(site: Site) -> None:
+def test_a_reload_forgets_no_trouble_and_ends_those_of_what_is_gone(site: Site, receiver: Receiver) -> None:
     """Told before the reload: once, not again afterwards, and its end is told."""
     watch = site.engine.watch
     watch.seen(Trouble.STORE_UNAVAILABLE, "", "gone", BEGIN)
     watch.seen(Trouble.RULE_FAILING, "many", "a bug", BEGIN)
     site.clock.advance_ms(HOUR)
     site.engine.send()
-    assert site.heard("ops") == 2
+    assert receiver.heard("ops") == 2
     old, site.engine = site.engine, site.engine.renewed(config_of(site.config(OTHER)))
     old.close(10)
     site.engine.send()
-    assert site.heard("ops") == 3, "the rule that failed is gone"
+    assert receiver.heard("ops") == 3, "the rule that failed is gone"
     assert list(site.engine.watch.troubles) == ["store_unavailable"]
     site.engine.turn()
     site.engine.send()
-    assert site.heard("ops") == 4, "the store is there again"
+    assert receiver.heard("ops") == 4, "the store is there again"
 
 
-def test_a_clock_that_was_a_day_ahead_holds_no_message_back(site: Site) -> None:
+def test_a_clock_that_was_a_day_ahead_holds_no_message_back(site: Site, receiver: Receiver) -> None:
     """Made, tried and put off by a clock that is a day ahead; then it is set right."""
-    site.receiver.replies[:] = [Reply(status=503), Reply()]
+    receiver.replies[:] = [Reply(status=503), Reply()]
     site.clock.advance_ms(24 * HOUR)
     site.post("tried")
     site.engine.send()

@@ -40,6 +40,10 @@ class Receiver:
         self.stopping = threading.Event()
         self._lock = threading.Lock()
 
+    def heard(self, path: str) -> int:
+        """How many requests came to a path that ends so."""
+        return sum(request.path.endswith(path) for request in self.requests)
+
     def take(self, request: Request) -> Reply:
         with self._lock:
             self.requests.append(request)
