@@ -139,6 +139,9 @@ def _misshapen(logits: object, pictures: int, classes: int) -> InputFault | None
 
 
 def as_fault(error: Exception) -> InputFault:
+    """What a network or its device raised, as the pictures' reason; nothing of the error's traceback is kept."""
+    if isinstance(error, InputFault):
+        return InputFault(error.reason, error.message)
     lines = str(error).splitlines() or [""]
     # The CPU's allocator has no exception class of its own.
     full = isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
