@@ -7,6 +7,7 @@ import importlib
 import json
 import logging
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -75,23 +76,27 @@ def _opentelemetry(path: Path) -> Write:
     return lambda event: logger.info("inference_complete", extra=event)
 
 
-PEERS: dict[str, Callable[[Path], Write]] = {
-    "logging_json": _plain_logging,
-    "structlog_orjson": _structlog,
-    "python_json_logger_orjson": _python_json_logger,
-    "ecs_logging": _ecs_logging,
-    "loguru_serialize": _loguru,
-    "opentelemetry_sdk_simple": _opentelemetry,
+PEERS: dict[str, tuple[str, Callable[[Path], Write]]] = {
+    "logging_json": ("", _plain_logging),
+    "structlog_orjson": ("structlog", _structlog),
+    "python_json_logger_orjson": ("python-json-logger", _python_json_logger),
+    "ecs_logging": ("ecs-logging", _ecs_logging),
+    "loguru_serialize": ("loguru", _loguru),
+    "opentelemetry_sdk_simple": ("opentelemetry-sdk", _opentelemetry),
 }
+"""Name, distribution (none: the standard library) and how it is set up."""
 
 
-def installed(folder: Path) -> tuple[dict[str, Write], dict[str, str]]:
-    """The peers that are here, ready to write below ``folder``, and why the others are not."""
+def installed(folder: Path) -> tuple[dict[str, Write], dict[str, str], dict[str, str]]:
+    """The peers that are here, ready to write below ``folder``, their versions, and why the others are not."""
     here: dict[str, Write] = {}
+    versions: dict[str, str] = {}
     absent: dict[str, str] = {}
-    for name, make in PEERS.items():
+    for name, (distribution, make) in PEERS.items():
         try:
             here[name] = make(folder / f"{name}.jsonl")
         except ModuleNotFoundError as missing:
             absent[name] = f"not installed: {missing.name}"
-    return here, absent
+        else:
+            versions |= {distribution: version(distribution)} if distribution else {}
+    return here, versions, absent

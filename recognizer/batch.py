@@ -1,12 +1,12 @@
 """Many events to their lines at once, by loops that run inside of the interpreter: no step of Python an event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from itertools import chain, repeat
 from operator import itemgetter
 from time import time_ns
 from typing import Any, Final
 
-from recognizer.encode import encode, encode_each
+from recognizer.encode import encode_each
 from recognizer.limits import MAX_STRING_CHARACTERS
 from recognizer.reasons import EventType
 
@@ -14,15 +14,15 @@ MOST: Final = 1024
 """Events of one batch: of more, several batches are made."""
 _TYPE: Final = "event_type"
 _TIME: Final = "timestamp"
-_ID: Final = "event_id"
 _NUMBERS: Final = tuple(b'%d",' % number for number in range(MOST))
 _WITHOUT_BRACE: Final = itemgetter(slice(1, None))
 
 
-def join_lines(events: Sequence[dict[str, Any]], stamps: Mapping[str, Any], batch_id: str) -> bytes | None:
+def join_lines(events: Sequence[dict[str, Any]], head: bytes, stamped: Set[str], batch_id: str) -> bytes | None:
     """The lines of the events, one after the other, or None where one by one other lines would come of them.
 
-    stamps     what each of them carries besides; an event that brings a stamp of its own can't have it
+    head       what each line begins with, up to a comma: ``{"host":"a",``
+    stamped    the names in it: an event that brings one of its own can't have it
     batch_id   with the number of the event added it is the event's ``event_id``
 
     Events that bring no time all have that of the call. Raises what looking at the events raises: one of them may be
@@ -34,14 +34,13 @@ def join_lines(events: Sequence[dict[str, Any]], stamps: Mapping[str, Any], batc
     if (
         EventType.INPUT_ERROR.value in types  # its reason may have to be found
         or not all(isinstance(one, str) for one in types)
-        or not names.isdisjoint({*stamps, _ID} - {_TYPE})
+        or not names.isdisjoint(stamped)
         or (timed and not all(map(dict.__contains__, events, repeat(_TIME))))
     ):
         return None
     bodies = list(map(_WITHOUT_BRACE, encode_each(events)))
     if max(map(len, bodies)) > MAX_STRING_CHARACTERS:  # a text in it may have to be cut
         return None
-    time = {} if timed else {_TIME: time_ns() // 1_000_000}
-    common = {name: value for name, value in stamps.items() if name != _TYPE}
-    head = encode({**common, **time, _ID: batch_id})[: -len(b'"}\n')]
-    return b"".join(chain.from_iterable(zip(repeat(head), _NUMBERS, bodies)))
+    time = b"" if timed else b'"timestamp":%d,' % (time_ns() // 1_000_000)
+    before = b'%b%b"event_id":"%b.' % (head, time, batch_id.encode())
+    return b"".join(chain.from_iterable(zip(repeat(before), _NUMBERS, bodies)))

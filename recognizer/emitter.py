@@ -89,6 +89,9 @@ class Emitter:
             self._common["model_name"] = self._model_name
         self._stamped = frozenset({*self._common, "timestamp", "event_id", "dropped_before"})
         self._heads: dict[str, bytes] = {}
+        self._many_stamped = self._stamped - {"event_type", "timestamp"}
+        many = {name: value for name, value in self._common.items() if name in self._many_stamped}
+        self._many_head = encode({**many, "dropped_before": 0})[: -len(b"}\n")] + b","
 
     def after_fork(self) -> None:
         """Begin anew in a child process. What the parent had lost is the parent's to tell."""
@@ -167,7 +170,7 @@ class Emitter:
 
     def _joined(self, events: list[dict[str, Any]]) -> bytes | None:
         try:
-            return join_lines(events, {**self._common, "dropped_before": 0}, f"{self._run}{self._next()}.")
+            return join_lines(events, self._many_head, self._many_stamped, f"{self._run}{self._next()}")
         except Exception:  # noqa: BLE001 - something is no event: one by one it is found, told and counted alone
             return None
 
