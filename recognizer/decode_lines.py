@@ -160,6 +160,8 @@ def _mend(line: bytes, event: Event | None, decoded: Decoded, window: _Window, p
     try:
         if event is None or event.timestamp not in _MILLISECONDS or not _is_plain(event):
             event = _lenient(line, notes := Counter())
+        if notes:
+            event.event_issues = _issues(event.event_issues or [], notes) or None
         _check_type(event)
         _check_time(event, window)
         normalise(event, f"{place[0]}\0{place[1]}\0".encode("utf-8", "backslashreplace") + line)
@@ -173,6 +175,23 @@ def _mend(line: bytes, event: Event | None, decoded: Decoded, window: _Window, p
     decoded.lines.append(canonical)
     if notes:
         decoded.notes.update(notes)
+
+
+_ISSUES: Final[Mapping[Note, InputReason]] = {
+    **dict.fromkeys(
+        (Note.TIMESTAMP_SECONDS, Note.TIMESTAMP_MICROSECONDS, Note.TIMESTAMP_NANOSECONDS, Note.TIMESTAMP_TEXT),
+        InputReason.EVENT_TIMESTAMP_UNIT,
+    ),
+    **dict.fromkeys(
+        (Note.BYTE_ORDER_MARK, Note.LONE_SURROGATE, Note.NUL_CHARACTER, Note.NOT_FINITE, Note.DUPLICATE_KEY),
+        InputReason.EVENT_LINE_ILLEGAL,
+    ),
+}
+"""What a rule can ask for. The other notes tell of values in another type than the contract's, which harms nobody."""
+
+
+def _issues(known: list[str], notes: Counter[Note]) -> list[str]:
+    return list(dict.fromkeys([*known, *(_ISSUES[note].value for note in notes if note in _ISSUES)]))
 
 
 def _lenient(line: bytes, notes: Counter[Note]) -> Event:

@@ -13,9 +13,10 @@ from rules.yaml_positions import Path
 
 _CLOSED: Mapping[str, tuple[str, ...]] = {
     "event_type": tuple(word.value for word in EventType),
-    "reason": tuple(word.value for word in InputReason),
-    "path_issues": tuple(word.value for word in InputReason),
-    "image_issues": tuple(word.value for word in InputReason),
+    **dict.fromkeys(
+        ("reason", "path_issues", "image_issues", "tensor_issues", "event_issues"),
+        tuple(word.value for word in InputReason),
+    ),
 }
 """Fields whose values the contract lists."""
 

@@ -120,15 +120,17 @@ def _fail(message: str, hint: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def _decoder(workers: int) -> Iterator["Decoder | None"]:
+def _decoder(workers: int) -> Iterator["Decoder"]:
     """What decodes: so many processes of their own, or for 0 this process itself."""
-    if workers == 0:
-        yield None
-        return
-    from recognizer.decode_worker import DecodeWorkers  # noqa: PLC0415  # OpenCV comes with it
+    from recognizer.decode import decode  # noqa: PLC0415  # OpenCV comes with it
+    from recognizer.decode_worker import DecodeWorkers  # noqa: PLC0415
+    from recognizer.repeats import Repeats  # noqa: PLC0415
 
+    if workers == 0:
+        yield Repeats(decode).decode
+        return
     with DecodeWorkers(workers) as processes:
-        yield processes.decode
+        yield Repeats(processes.decode).decode
 
 
 def _model_error() -> "type[ModelError]":
@@ -165,7 +167,7 @@ def _log_to(path: Path | None) -> None:
 def _results(
     recognizer: "Recognizer",
     arguments: tuple[str, ...],
-    decoder: "Decoder | None",
+    decoder: "Decoder",
     *,
     batch_size: int,
     by_nul: bool,

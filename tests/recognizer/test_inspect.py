@@ -200,4 +200,4 @@ def test_names_and_sizes_that_surprise() -> None:
 
 def test_floating_point_pixels_have_no_range() -> None:
     data = encoded(np.ones((20, 20), np.float32), "TIFF")
-    assert reason_of_bytes(data) == InputReason.IMAGE_FORMAT_UNSUPPORTED
+    assert reason_of_bytes(data) == InputReason.IMAGE_FLOATING_POINT
