@@ -12,9 +12,11 @@ from daemon.clock import Clock
 from daemon.cycle import Cycle, Turn
 from daemon.errors import LedgerError, StoreUnavailable
 from daemon.ingest.ingest import Ingest
+from daemon.ingest.quarantine import expire_quarantine
 from daemon.ingest.report import IngestReport
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.outbox import Outbox
+from daemon.ledger.replayed import Replayed
 from daemon.letters import QUARANTINE
 from daemon.notify.announce import Announcer
 from daemon.notify.outbox import Sender, SendReport
@@ -174,6 +176,8 @@ class Engine:
         before_ms = now_ms - self.config.retention_ms
         gone = self._store.expire(before_ms)
         self._ledger.prune(before_ms)
+        expire_quarantine(self._state_dir / QUARANTINE, before_ms)
+        Replayed(self._ledger).forget(before_ms - DAY_MS)  # a day's dead letters go when the day has ended
         if gone:
             LOG.info("%d old events or indices went, as retention says", gone)
 

@@ -1,20 +1,24 @@
-"""Where lines go that are no events: one JSON file a day, bounded in size, with the place each line came from."""
+"""Where lines go that are no events: one JSON file a day, bounded in size and age, with the place of each line."""
 
 import base64
 import hashlib
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from daemon.errors import WumuError
 from daemon.ingest.source import KEPT_OF_LONG_LINE_BYTES
+from detectors.duration import DAY_MS
 from recognizer.events import Malformed, MalformedReason
 from recognizer.paths import visible
+
+_log = logging.getLogger(__name__)
 
 DAY_LIMIT_BYTES = 16 * 1024 * 1024
 KEEP_DAYS = 30
@@ -95,10 +99,7 @@ class Quarantine:
 
     def _begin_day(self, path: Path, now_ms: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
-        oldest = _file_of(self._folder, now_ms - round(timedelta(days=self._keep_days).total_seconds() * 1000)).name
-        for old in self._folder.glob("????-??-??.jsonl"):
-            if old.name < oldest:
-                old.unlink(missing_ok=True)
+        expire_quarantine(self._folder, now_ms - self._keep_days * DAY_MS)
         self._day = path.stem
 
     def _append(self, path: Path, misfits: Sequence[Misfit], now_ms: int) -> int:
@@ -115,6 +116,17 @@ class Quarantine:
         if fresh:
             _sync_folder(self._folder)
         return left_out
+
+
+def expire_quarantine(folder: Path, before_ms: int) -> None:
+    """Remove the files of the days that ended before that time. What can't be removed is said."""
+    oldest = _file_of(folder, before_ms).name
+    for old in folder.glob("????-??-??.jsonl"):
+        try:
+            if old.name < oldest:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("old malformed lines can't be removed: %s: %s", visible(str(old)), error.strerror)
 
 
 def read_quarantine(folder: Path, *, day: str | None = None) -> Iterator[Quarantined]:

@@ -6,7 +6,7 @@ from daemon.ledger.ledger import Ledger
 
 
 class Replayed:
-    """Which letters were replayed, and when. Kept as long as the ledger: people replay by hand, so they stay few."""
+    """Which letters were replayed, and when."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -19,3 +19,8 @@ class Replayed:
         """Write down that the events of these letters are stored."""
         with self._ledger.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO replayed VALUES (?, ?)", [(one, at_ms) for one in letter_ids])
+
+    def forget(self, before_ms: int) -> None:
+        """Drop what was replayed before that time: the letters themselves must be gone, or they would be open again."""
+        with self._ledger.transaction() as db:
+            db.execute("DELETE FROM replayed WHERE at_ms < ?", (before_ms,))

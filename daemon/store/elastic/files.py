@@ -15,6 +15,15 @@ from recognizer.events import Malformed, MalformedReason
 _log = logging.getLogger(__name__)
 
 DEAD_LETTERS_FILE = "elasticsearch-dead-letters.jsonl"
+DEAD_LETTERS_LIMIT_BYTES = 256 * 1024 * 1024
+
+
+class _Dated(msgspec.Struct):
+    timestamp: int
+
+
+class _DatedLetter(msgspec.Struct):
+    line: str
 
 
 class CheckpointFile:
@@ -35,7 +44,7 @@ class CheckpointFile:
         with self._lock:
             changed = {**self._checkpoints, checkpoint.identity: checkpoint}
             try:
-                _replace(self._path, msgspec.json.encode(list(changed.values())))
+                _replace(self._path, [msgspec.json.encode(list(changed.values()))])
             except OSError as error:
                 raise _unwritable(self._path, error) from error
             self._checkpoints = changed
@@ -43,10 +52,14 @@ class CheckpointFile:
 
 class DeadLetters:
     """Refused lines, one JSON object each: ``line``, ``file``, ``reason``, ``detail``, ``hint``. At least once: a crash
-    between this file and the checkpoint may write a line twice."""
+    between this file and the checkpoint may write a line twice.
 
-    def __init__(self, path: Path) -> None:
+    Where the file would grow beyond ``limit_bytes`` its older half goes first, which is said.
+    """
+
+    def __init__(self, path: Path, *, limit_bytes: int = DEAD_LETTERS_LIMIT_BYTES) -> None:
         self._path = path
+        self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
 
     def append(self, lines: Iterable[Malformed], source: str) -> None:
@@ -58,13 +71,45 @@ class DeadLetters:
         if not text:
             return
         try:
-            with self._lock, self._path.open("ab") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            with self._lock:
+                self._make_room(len(text))
+                with self._path.open("a+b") as file:
+                    # A crash may have left half a line: end it, so that it spoils nothing.
+                    torn = file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+                    file.write(b"\n" + text if torn else text)
+                    file.flush()
+                    os.fsync(file.fileno())
         except OSError as error:
             raise _unwritable(self._path, error) from error
         _log.warning("Elasticsearch refused %d lines for good; they are kept in %s", text.count(b"\n"), self._path)
+
+    def expire(self, before_ms: int) -> None:
+        """Removes the lines of events from before that time. Raises StoreUnavailable when the disk does not let it."""
+        try:
+            with self._lock, self._path.open("rb") as file:
+                if any(_is_older(raw, before_ms) for raw in file):
+                    file.seek(0)
+                    _replace(self._path, (raw for raw in file if not _is_older(raw, before_ms)))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+    def _make_room(self, size: int) -> None:
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            there = os.fstat(file.fileno()).st_size
+            if not there or there + size <= self._limit_bytes:
+                return
+            gone = 0
+            while file.tell() < there // 2:
+                file.readline()
+                gone += 1
+            _replace(self._path, file)
+        _log.error("%s was full: its oldest %d lines are gone for good; mend their cause", self._path, gone)
 
 
 def read_dead_letters(path: Path) -> Iterator[tuple[Malformed, str]]:
@@ -111,10 +156,19 @@ def _read(path: Path) -> dict[str, Checkpoint]:
         ) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _is_older(raw: bytes, before_ms: int) -> bool:
+    """Whether the event of a letter is from before that time; one that does not say stays until room is needed."""
+    try:
+        letter = msgspec.json.decode(raw, type=_DatedLetter)
+        return msgspec.json.decode(letter.line, type=_Dated).timestamp < before_ms
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+
+
+def _replace(path: Path, content: Iterable[bytes]) -> None:
     fresh = path.with_name(path.name + ".new")
     with fresh.open("wb") as file:
-        file.write(content)
+        file.writelines(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

@@ -96,6 +96,8 @@ class ElasticStore:
         )
 
     def expire(self, before_ms: int) -> int:
+        """Deletes the indices of days that ended before; refused lines of older events go with them."""
+        self._dead_letters.expire(before_ms)
         return self._indices.expire(before_ms)
 
     def health(self) -> StoreHealth:

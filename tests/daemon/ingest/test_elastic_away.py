@@ -27,10 +27,10 @@ GROWTH_BYTES = 32 * 1024 * 1024
 """Between two measurements of a working set that the allocator keeps; the polls in between read a batch each."""
 
 
-@pytest.fixture
-def node() -> Iterator[Node]:
+@pytest.fixture(params=VERSIONS)
+def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     try:
-        node = start_node(VERSIONS[0])
+        node = start_node(request.param)
     except Unavailable as error:
         missing(str(error))
         raise

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from daemon.ingest.quarantine import LINE_LIMIT_BYTES, Misfit, Quarantine, QuarantineError, not_kept, read_quarantine
+from daemon.ingest.quarantine import (
+    LINE_LIMIT_BYTES,
+    Misfit,
+    Quarantine,
+    QuarantineError,
+    expire_quarantine,
+    not_kept,
+    read_quarantine,
+)
 from recognizer.events import Malformed, MalformedReason
 
 NOON_MS = round(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() * 1000)
@@ -42,6 +50,18 @@ def test_old_days_go(tmp_path: Path) -> None:
     Quarantine(tmp_path).put([misfit(b"kept")], NOON_MS - 30 * DAY_MS)
     Quarantine(tmp_path).put([misfit(b"new")], NOON_MS)
     assert [entry.line for entry in read_quarantine(tmp_path)] == [b"kept", b"new"]
+
+
+def test_days_that_ended_before_the_retention_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A day goes when it has ended; what can't be removed is said, and stops nothing."""
+    for days in (3, 2, 1):
+        Quarantine(tmp_path).put([misfit(b"%d" % days)], NOON_MS - days * DAY_MS)
+    expire_quarantine(tmp_path, NOON_MS - 2 * DAY_MS)
+    assert [entry.line for entry in read_quarantine(tmp_path)] == [b"2", b"1"]
+    (tmp_path / "2001-01-01.jsonl").mkdir()
+    expire_quarantine(tmp_path, NOON_MS)
+    assert [path.name for path in tmp_path.glob("*")] == ["2001-01-01.jsonl"]
+    assert "2001-01-01" in caplog.text
 
 
 def test_what_exceeds_the_day_is_counted(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from pathlib import Path
 
 import orjson
@@ -224,10 +225,50 @@ def test_files_in_a_folder_that_is_gone_are_said(tmp_path: Path) -> None:
     DeadLetters(tmp_path / "letters").append([letter], "/l")
     with (tmp_path / "letters").open("ab") as file:
         file.write(b'{"line":"torn by a cr')
+    DeadLetters(tmp_path / "letters").append([letter], "/m")
     assert [(each.line, file) for each, file in read_dead_letters(tmp_path / "letters")] == [
-        ("\ufffd{}".encode(), "/l")
+        ("\ufffd{}".encode(), "/l"),
+        ("\ufffd{}".encode(), "/m"),
     ]
     assert list(read_dead_letters(gone)) == []
+
+
+def _dead(*timestamps_ms: int) -> list[Malformed]:
+    lines = [b'{"timestamp":%d,"event_type":"a"}' % timestamp_ms for timestamp_ms in timestamps_ms]
+    return [Malformed(line, MalformedReason.REFUSED_BY_STORE, "detail", "hint") for line in lines]
+
+
+def _kept_ms(path: Path) -> list[int]:
+    return [orjson.loads(each.line)["timestamp"] for each, _ in read_dead_letters(path)]
+
+
+def test_dead_letters_of_old_events_go(tmp_path: Path) -> None:
+    path = tmp_path / "letters"
+    letters = DeadLetters(path)
+    letters.expire(7)
+    letters.append(_dead(5, 9, 6, 7), "/l")
+    letters.expire(7)
+    assert _kept_ms(path) == [9, 7]
+    before = path.stat().st_ino
+    letters.expire(7)
+    assert path.stat().st_ino == before, "nothing to do: the file is not written anew"
+    letters.append(_dead(8), "/l")
+    assert _kept_ms(path) == [9, 7, 8]
+
+
+def test_a_full_file_of_dead_letters_keeps_the_newest_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "letters"
+    letters = DeadLetters(path, limit_bytes=4_000)
+    for number in range(200):
+        letters.append(_dead(number), "/l")
+        assert path.stat().st_size <= 4_000
+    kept = _kept_ms(path)
+    assert kept == list(range(200 - len(kept), 200))
+    assert len(kept) > 10
+    gone = [int(found[1]) for record in caplog.records if (found := re.search(r"oldest (\d+) lines", record.message))]
+    assert sum(gone) == 200 - len(kept)
 
 
 def test_a_batch_of_the_conformance_suite_is_what_ingest_hands_over() -> None:
