@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from time import time_ns
 from typing import Any, Final
 
-from recognizer.batch import join_lines
+from recognizer.batch import MOST, join_lines
 from recognizer.encode import as_text, encode
 from recognizer.limits import SCHEMA_VERSION
 from recognizer.paths import parent, visible
@@ -167,6 +167,15 @@ class Emitter:
         else:
             self._hand_over(lines, len(events))
         return True
+
+    def emit_all(self, events: list[dict[str, Any]]) -> None:
+        """Write many events, each with its ``event_type`` and nothing left to find out, in one write. Never raises."""
+        for start in range(0, len(events), MOST):
+            part = events[start : start + MOST]
+            if not self.emit_block(part):
+                with self.together():
+                    for event in part:
+                        self.emit(event.pop("event_type"), event)
 
     def _joined(self, events: list[dict[str, Any]]) -> bytes | None:
         try:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, Picture, decode, read
-from recognizer.emit import Recognition, recognition, together
+from recognizer.emit import Recognition, recognition
+from recognizer.emitter import EMITTER
 from recognizer.fault import InputFault
 from recognizer.infer import Answer, Inference, Outcome
 from recognizer.inspect import Limits
@@ -256,22 +257,20 @@ class Recognizer:
         """Tells and answers for all of a batch, the moment the network has answered."""
         outcomes, inferred = asked.result()
         answered = iter(outcomes)
-        with together():
-            return [
-                self._told(one, next(answered), inferred)
-                if one.fault is None
-                else self._refused(one, one.fault, one.ended or inferred)
-                for one in batch
-            ]
+        events: list[dict[str, Any]] = []
+        results = []
+        for one in batch:
+            one.events.later = events
+            results.append(self._told(one, next(answered) if one.fault is None else one.fault, inferred))
+            one.events.later = None
+        EMITTER.emit_all(events)
+        return results
 
-    def _refused(self, one: Taken, fault: InputFault, at: _Moment) -> Result:
-        """The result of a picture that did not come as far as the network, after its events."""
+    def _told(self, one: Taken, outcome: Outcome | InputFault, inferred: _Moment) -> Result:
+        """The result of one picture, after its events; a fault kept it from coming as far as the network."""
         self._tell_decoded(one)
-        return self._failed(one, fault, at)
-
-    def _told(self, one: Taken, outcome: Outcome, inferred: _Moment) -> Result:
-        """The result of a picture that the network was asked about, after its events."""
-        self._tell_decoded(one)
+        if isinstance(outcome, InputFault):
+            return self._failed(one, outcome, one.ended or inferred)
         self._tell_prepared(one, outcome.facts)
         answer = outcome.answer
         if isinstance(answer, InputFault):

@@ -1,6 +1,11 @@
 """What holds for every test, and fixtures that every room's tests may ask for."""
 
-from hypothesis import settings
+import os
+
+# Tests run in as many processes as there are processors: torch's threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import settings  # after the environment, which torch reads when it is imported
 
 pytest_plugins = ["tests.support.elasticsearch.fixtures"]
 
