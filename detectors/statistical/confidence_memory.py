@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
 from detectors.statistical.learning import LearnedState
 from detectors.stats import blocks as packed
+from detectors.stats import edetector
 from detectors.stats.blocks import Blocks
-from detectors.stats.edetector import NO_STAKES, KeptStakes, Stakes
+from detectors.stats.edetector import NO_STAKES, Stakes
 from detectors.stats.series import Floats
 from detectors.stats.wander import ASPECTS, Change
 
@@ -60,24 +61,24 @@ class Drift(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``rows`` are the blocks, packed; ``fit`` makes their views comparable, and was learned ``fit_age`` blocks ago."""
+    """``rows`` are the blocks, ``fit`` makes their views comparable, and was learned ``fit_age`` blocks ago; these and
+    the stakes are packed."""
 
+    version: Literal[2] = 2
     rows: bytes = b""
     filling: Filling | None = None
-    fit: tuple[tuple[float | None, float | None, float | None], ...] = ()
+    fit: bytes = b""
     fit_age: Annotated[int, msgspec.Meta(ge=0)] = 0
-    stakes: tuple[KeptStakes, ...] = ()
+    stakes: bytes = b""
     drift: Drift | None = None
 
-    def __post_init__(self) -> None:
-        packed.unpacked(self.rows)
-        if len(self.fit) not in {0, len(packed.VIEWS)} or len(self.stakes) not in {0, len(packed.VIEWS)}:
-            raise ValueError("a view is missing")
-        if self.fit and not self.rows:
-            raise ValueError("a fit without blocks")
-        known = [number for row in self.fit for number in row if number is not None]
-        if any(not abs(number) < 1e70 for number in known):  # NaN too
-            raise ValueError("a fit out of range")
+    def check(self) -> None:
+        packed.check(self.rows)
+        edetector.unpacked(self.stakes, len(packed.VIEWS))
+        if self.fit:
+            packed.check_fit(self.fit)
+            if not self.rows:
+                raise ValueError("a fit without blocks")
 
 
 @dataclass
@@ -93,22 +94,19 @@ class Watch:
 
     @classmethod
     def of(cls, state: State) -> "Watch":
-        fit = np.array(state.fit, dtype=np.float64) if state.fit else None
-        stakes = list(state.stakes) or [NO_STAKES] * len(packed.VIEWS)
+        fit = np.frombuffer(state.fit).reshape(len(packed.VIEWS), -1) if state.fit else None
+        stakes = edetector.unpacked(state.stakes, len(packed.VIEWS))
         return cls(np.frombuffer(state.rows, packed.LAYOUT), state.filling, fit, state.fit_age, stakes, state.drift)
 
     def state(self, query: str, judged_ms: int) -> State:
-        rows = [] if self.fit is None else self.fit.tolist()
-        fit = tuple((_or_none(a), _or_none(b), _or_none(c)) for a, b, c in rows)
         return State(
-            version=1,
             query=query,
             judged_ms=judged_ms,
             rows=self.blocks.tobytes(),
             filling=self.filling,
-            fit=fit,
+            fit=b"" if self.fit is None else self.fit.tobytes(),
             fit_age=self.fit_age,
-            stakes=tuple(self.stakes),
+            stakes=edetector.packed(self.stakes),
             drift=self.drift,
         )
 
@@ -129,7 +127,3 @@ class Watch:
 
 def _added(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else min(max(one + other, -1e101), 1e101)
-
-
-def _or_none(number: float) -> float | None:
-    return number if math.isfinite(number) else None

@@ -1,7 +1,6 @@
 """`label_drift`: a model answers other labels than it usually does."""
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -18,25 +17,15 @@ from detectors.frame import Counts, Frame, Interval, Key, Series
 from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Tally
-from detectors.statistical.label_memory import (
-    LONGEST_LABEL,
-    MOST_LABELS,
-    MOST_REFERENCE,
-    Alarm,
-    Novel,
-    State,
-    Watch,
-    hashed,
-)
+from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
 from detectors.statistical.learning import SETTLE_MS, Learning
 from detectors.stats.edetector import bet
 from detectors.stats.labels import EXCESS_SHARE, Excess, Profile, view_evidence
-from detectors.stats.robust import change_start
+from detectors.stats.robust import change_start, median
 from detectors.stats.series import bucket_end_ms
 from recognizer.reasons import EventType
 
 _LEAST_REFERENCE = 20
-_RECENT = 60
 _MOST_NOVEL = 8
 _NOVEL_FOR_MS = 3_600_000
 _SMOOTHING = 2.0
@@ -111,42 +100,40 @@ class LabelDrift(Learning):
         findings: list[Finding] = []
         watch = Watch.of(state)
         for start_ms, counts in _fresh(frame, series, state.judged_ms):
-            names = self._collect(watch, start_ms, counts)
+            self._collect(watch, start_ms, counts)
             begin_ms, amounts, others = watch.filling_ms, watch.filling, watch.filling_others
             if begin_ms is None or not amounts or sum(amounts.values()) + others < self.at_least_events:
                 continue
             watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
             block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
-            alarm = self._judge(watch, amounts, others, names, block)
+            alarm = self._judge(watch, amounts, others, counts, block)
             if alarm is not None:
                 findings.append(self._finding(series.key, alarm, block))
         return watch.state(state.query, frame.interval.end_ms), findings
 
-    def _collect(self, watch: Watch, start_ms: int, counts: Counts) -> dict[str, str]:
-        """Add a bucket to the block that is filling; its labels by their names in the bets."""
-        names: dict[str, str] = {}
+    def _collect(self, watch: Watch, start_ms: int, counts: Counts) -> None:
+        """Add a bucket to the block that is filling."""
         if watch.filling_ms is None:
             watch.filling_ms = start_ms
         watch.filling_others += counts.others
+        filling = watch.filling
         for label, count in counts.counts:
             name = hashed(label)
-            names[name] = label[:LONGEST_LABEL]
-            if name in watch.filling or len(watch.filling) < MOST_LABELS:
-                watch.filling[name] = watch.filling.get(name, 0.0) + count
+            new = watch.notice(name)
+            if name in filling or len(filling) < MOST_LABELS:
+                filling[name] = filling.get(name, 0.0) + count
             else:
                 watch.filling_others += count
-            if watch.notice(name) and self._learned(watch) and len(watch.novel) < _MOST_NOVEL:
-                unseen = watch.unseen or 1.0
-                watch.novel.append(Novel(names[name], name, start_ms, 0.0, 0.0, unseen))
-        return names
+            if new and self._learned(watch) and len(watch.novel) < _MOST_NOVEL:
+                watch.novel.append(Novel(label[:LONGEST_LABEL], name, start_ms, 0.0, 0.0, watch.unseen or 1.0))
 
     def _learned(self, watch: Watch) -> bool:
         return watch.blocks >= self._learning_blocks + _LEAST_REFERENCE
 
     def _judge(
-        self, watch: Watch, amounts: dict[str, float], others: float, names: Mapping[str, str], block: Interval
+        self, watch: Watch, amounts: dict[str, float], others: float, newest: Counts, block: Interval
     ) -> Alarm | None:
-        """One more block of labels; what is to be told about it."""
+        """One more block of labels, of which ``newest`` came last; what is to be told about it."""
         if watch.blocks < self._learning_blocks:
             self._learn(watch, amounts, others)
             return None
@@ -156,16 +143,14 @@ class LabelDrift(Learning):
         if watch.alarm is not None:
             return self._followed(watch, watch.alarm, amounts, total, effect, block)
         unseen = self._novelty(watch, amounts, total, block)
-        usual = {
-            name: watch.excess.slots[name][0] / watch.excess.total for name in amounts if name in watch.excess.slots
-        }
-        time = watch.excess.time
+        slots, among, time = watch.slots, watch.excess.total, watch.excess.time
+        usual = {name: slots[name][0] / among for name in amounts if name in slots}
         self._bet(watch, profile, amounts, others)
-        watch.unseen = profile.unseen
-        watch.recent = [*watch.recent, (block.start_ms, effect, time)][-_RECENT:]
+        watch.unseen = profile.mix.unseen
+        watch.recently(block.start_ms, effect, time)
         if not self._learned(watch):
             return None
-        watch.alarm = self._alarm(watch, usual, amounts, total, names)
+        watch.alarm = self._alarm(watch, usual, amounts, total, newest)
         return watch.alarm or unseen
 
     def _learn(self, watch: Watch, amounts: Mapping[str, float], others: float) -> None:
@@ -178,17 +163,14 @@ class LabelDrift(Learning):
         """Bet on the block as a whole and on single labels, then learn it."""
         judging = self._learned(watch)
         watch.blocks += 1
-        for number, view in enumerate(profile.standardised(amounts.items(), others)):
-            reference = watch.references[number]
-            if judging:
-                ordered = sorted(reference)
-                below = bisect_left(ordered, view)
-                equal = bisect_right(ordered, view, below) - below
-                watch.stakes[number] = bet(watch.stakes[number], below, equal, len(ordered))
-            reference.append(view)
-            del reference[:-MOST_REFERENCE]
+        views = profile.standardised(amounts.items(), others)
+        if judging:
+            for number, (reference, view) in enumerate(zip(watch.references, views, strict=True)):
+                below, equal = int(np.count_nonzero(reference < view)), int(np.count_nonzero(reference == view))
+                watch.stakes[number] = bet(watch.stakes[number], below, equal, len(reference))
+        watch.refer(views)
         # Similar pictures come in runs: a block says as much as so many times fewer independent labels would.
-        spread = max(float(np.median(watch.references[-1])) / max(len(profile.shares) - 1, 1), 1.0)
+        spread = max(median(watch.references[-1]) / max(len(profile.mix.shares) - 1, 1), 1.0)
         tempered = {name: amount / spread for name, amount in amounts.items()}
         if judging:
             watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread)
@@ -202,7 +184,7 @@ class LabelDrift(Learning):
         usual: Mapping[str, float],
         amounts: Mapping[str, float],
         total: float,
-        names: Mapping[str, str],
+        newest: Counts,
     ) -> Alarm | None:
         """What the bets have won by now, if it is enough and large enough to be told."""
         excess = watch.excess
@@ -212,19 +194,19 @@ class LabelDrift(Learning):
         if evidence * self.bucket < self.false_alarms.every_ms:
             return None
         days = min(evidence * self.bucket / DAY_MS, _MOST_DAYS)
+        names = {hashed(label): label[:LONGEST_LABEL] for label, _ in newest.counts}
+        starts_ms, effects, times = watch.newest.T
         best = max(names, key=lambda name: (excess.won(name), name), default=None)
         if best is not None and EXCESS_SHARE * excess.won(best) / steps * self.bucket >= self.false_alarms.every_ms / 2:
             share, before = amounts.get(best, 0.0) / total, usual.get(best, 0.0)
             if share - before >= self.min_share:
-                began = excess.slots[best][3]
-                since_ms = next((start for start, _, time in watch.recent if time >= began - 1), watch.recent[-1][0])
-                return Alarm(Reason.LABEL_STUCK, names[best], best, since_ms, before, share, days)
-        effects = np.array([effect for _, effect, _ in watch.recent])
+                since = next((place for place, time in enumerate(times) if time >= excess.slots[best][3] - 1), -1)
+                return Alarm(Reason.LABEL_STUCK, names[best], best, int(starts_ms[since]), before, share, days)
         begin = change_start(effects - self.min_change**2 / 2)
         level = math.sqrt(max(float(effects[begin:].mean()), 0.0))
         if level < self.min_change:
             return None
-        return Alarm(Reason.LABEL_DRIFT, None, None, watch.recent[begin][0], 0.0, level, days)
+        return Alarm(Reason.LABEL_DRIFT, None, None, int(starts_ms[begin]), 0.0, level, days)
 
     def _novelty(self, watch: Watch, amounts: Mapping[str, float], total: float, block: Interval) -> Alarm | None:
         """The first label that came too often for one that was merely not seen yet.

@@ -1,19 +1,22 @@
 """What `label_drift` remembers of a series, and the same while it is judged."""
 
-import binascii
 import hashlib
+import math
+import struct
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
 from detectors.finding import Reason
 from detectors.statistical.learning import LearnedState
-from detectors.stats.edetector import NO_STAKES, KeptStake, KeptStakes, Stakes
-from detectors.stats.labels import EPSILONS, Excess, Profile
+from detectors.stats.edetector import NO_STAKES, KeptStake, Stakes, packed, unpacked
+from detectors.stats.labels import EPSILONS, Excess, Mix, Profile, Slot
+from detectors.stats.series import Floats
 
 VIEWS = 3
 MOST_LABELS = 500
@@ -21,23 +24,27 @@ MOST_LABELS = 500
 
 _SEEN_BITS = 1 << 17
 _SEEN_BYTES = _SEEN_BITS // 8
-_SLOT = 5 + len(EPSILONS)
-_MOST_TEXT = 100_000
+_CHECKSUM = 4
+_MOST_SEEN_BYTES = _SEEN_BYTES + 100
+_SLOT = struct.Struct(f"<{5 + len(EPSILONS)}d")
+_BLOCK = struct.Struct("<3d")
 MOST_REFERENCE = 500
+_MOST_RECENT = 60
 
 _Count = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 _Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 LONGEST_LABEL = 100
-_Name = Annotated[str, msgspec.Meta(max_length=LONGEST_LABEL)]
-_Hash = Annotated[str, msgspec.Meta(max_length=12, pattern="^[0-9a-f]+$")]
+_LONGEST_NAME = 12
+_Label = Annotated[str, msgspec.Meta(max_length=LONGEST_LABEL)]
+_Name = Annotated[str, msgspec.Meta(max_length=_LONGEST_NAME)]
 
 
 class Alarm(msgspec.Struct, frozen=True, array_like=True):
     """A change that is going on: why, which label, since when, its size then and now, and how rare chance makes it."""
 
     reason: Reason
-    label: _Name | None
-    name: _Hash | None
+    label: _Label | None
+    name: _Name | None
     since_ms: int
     usual: _Number
     level: _Number
@@ -47,8 +54,8 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True):
 class Novel(msgspec.Struct, frozen=True, array_like=True):
     """A label that had not been seen before: how often it has come since, among how many labels, and its mass then."""
 
-    label: _Name
-    name: _Hash
+    label: _Label
+    name: _Name
     since_ms: int
     count: _Count
     among: _Count
@@ -56,34 +63,99 @@ class Novel(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``slots``, ``seen`` and ``references`` are packed arrays; the rest is as in `Watch`."""
+    """``slots`` are those of ``names`` (joined by blanks), ``references``, ``stakes`` and ``recent`` as in `Watch`,
+    packed; ``totals`` are the other numbers of `Excess`; ``mix`` is the usual one, once it is learned."""
 
-    slots: Annotated[str, msgspec.Meta(max_length=_MOST_TEXT)] = ""
-    seen: Annotated[str, msgspec.Meta(max_length=_MOST_TEXT)] = ""
-    references: Annotated[str, msgspec.Meta(max_length=_MOST_TEXT)] = ""
+    version: Literal[2] = 2
+    names: Annotated[str, msgspec.Meta(max_length=(MOST_LABELS + 1) * (_LONGEST_NAME + 1))] = ""
+    slots: bytes = b""
+    seen: Annotated[bytes, msgspec.Meta(max_length=_MOST_SEEN_BYTES)] = b""
+    references: Annotated[bytes, msgspec.Meta(max_length=VIEWS * MOST_REFERENCE * 8)] = b""
     totals: tuple[_Count, _Count, _Count, _Count, _Count] = (0.0, 0.0, 1.0, 0.0, 0.0)
-    sums: tuple[KeptStake, ...] = (0.0,) * len(EPSILONS)
+    sums: Annotated[tuple[KeptStake, ...], msgspec.Meta(min_length=len(EPSILONS), max_length=len(EPSILONS))] = (
+        0.0,
+    ) * len(EPSILONS)
+    mix: Mix | None = None
     blocks: Annotated[int, msgspec.Meta(ge=0)] = 0
-    filling: Annotated[tuple[tuple[_Hash, _Count], ...], msgspec.Meta(max_length=1_000)] = ()
+    filling: Annotated[dict[_Name, _Count], msgspec.Meta(max_length=MOST_LABELS)] = msgspec.field(default_factory=dict)
     filling_ms: int | None = None
     filling_others: _Count = 0.0
-    stakes: tuple[KeptStakes, ...] = (NO_STAKES,) * VIEWS
+    stakes: bytes = b""
     unseen: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     novel: Annotated[tuple[Novel, ...], msgspec.Meta(max_length=20)] = ()
-    recent: Annotated[tuple[tuple[int, _Number, _Count], ...], msgspec.Meta(max_length=100)] = ()
+    recent: Annotated[bytes, msgspec.Meta(max_length=_MOST_RECENT * _BLOCK.size)] = b""
     alarm: Alarm | None = None
 
-    def __post_init__(self) -> None:
-        if len(self.stakes) != VIEWS or len(self.sums) != len(EPSILONS):
-            raise ValueError("a bet is missing")
-        slots = _floats(self.slots)
-        if self.blocks and (not len(slots) or self.totals[0] <= 0 or (slots[1 :: _SLOT + 1] <= 0).any()):
+    def check(self) -> None:
+        slots = KeptSlots(self.names, self.slots)
+        slots.check()
+        if self.blocks and (not slots or self.totals[0] <= 0):
             raise ValueError("blocks without labels")
-        if len(slots) % (_SLOT + 1) or len(_floats(self.references)) % VIEWS:
+        if len(self.references) % (VIEWS * 8) or len(self.recent) % _BLOCK.size:
             raise ValueError("no whole number of rows")
-        if not np.isfinite(slots).all() or (slots < 0).any() or not np.isfinite(_floats(self.references)).all():
+        if not _finite(self.references + self.recent):
             raise ValueError("numbers out of range")
-        _bitmap(self.seen)
+        unpacked(self.stakes, VIEWS)
+        if self.seen and zlib.crc32(self.seen[_CHECKSUM:]) != int.from_bytes(self.seen[:_CHECKSUM]):
+            raise ValueError("a damaged bitmap")
+
+
+class KeptSlots(MutableMapping[str, Slot]):
+    """The slots of an `Excess` as they are kept: only those that are asked for are unpacked."""
+
+    __slots__ = ("_held", "_names", "_places", "_rows")
+
+    def __init__(self, names: str, rows: bytes) -> None:
+        """Raises ValueError if that isn't one row per name."""
+        self._names, self._rows = names, rows
+        listed = names.split()
+        self._places = dict(zip(listed, range(0, len(rows), _SLOT.size), strict=False))
+        self._held: dict[str, Slot] = {}
+        if len(rows) != len(listed) * _SLOT.size or len(self._places) != len(listed):
+            raise ValueError("not one row per name")
+
+    def check(self) -> None:
+        """Raises ValueError for what no bets can have left behind."""
+        rows = _numbers(self._rows).reshape(-1, _SLOT.size // 8)
+        if len(rows) and not (_finite(self._rows) and rows.min() >= 0 and rows[:, 0].all()):
+            raise ValueError("numbers out of range")
+
+    def __getitem__(self, name: str) -> Slot:
+        if name not in self._held:
+            self._held[name] = list(_SLOT.unpack_from(self._rows, self._places[name]))
+        return self._held[name]
+
+    def __setitem__(self, name: str, slot: Slot) -> None:
+        self._held[name] = slot
+
+    def __delitem__(self, name: str) -> None:
+        if self._places:
+            self._held = dict(self.items())
+            self._names, self._rows, self._places = "", b"", {}
+        del self._held[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held or name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        """In the order in which they came."""
+        yield from self._places
+        yield from [name for name in self._held if name not in self._places]
+
+    def __len__(self) -> int:
+        return len(self._places) + sum(1 for name in self._held if name not in self._places)
+
+    def packed(self) -> tuple[str, bytes]:
+        """What it can be made of again."""
+        rows, names = bytearray(self._rows), [self._names] if self._names else []
+        for name, slot in self._held.items():
+            place = self._places.get(name)
+            if place is None:
+                names.append(name)
+                rows += _SLOT.pack(*slot)
+            else:
+                _SLOT.pack_into(rows, place, *slot)
+        return " ".join(names), bytes(rows)
 
 
 @dataclass
@@ -91,14 +163,17 @@ class Watch:
     """A series while its fresh buckets are judged.
 
     excess      the bets on single labels; its counts are the usual mix
-    seen        one bit per hash of a label that was ever seen
-    references  the views of past blocks, one list per view, oldest first
+    seen        one bit per hash of a label that was ever seen, compressed, after its checksum
+    references  the views of past blocks, one row per view, oldest first
     blocks      how many were learned
+    recent      start, effect and time of the newest blocks, packed
     """
 
+    slots: KeptSlots
     excess: Excess
-    seen: bytearray
-    references: list[list[float]]
+    seen: bytes
+    references: Floats
+    mix: Mix | None
     blocks: int
     filling: dict[str, float]
     filling_ms: int | None
@@ -106,82 +181,110 @@ class Watch:
     stakes: list[Stakes]
     novel: list[Novel]
     unseen: float
-    recent: list[tuple[int, float, float]] = field(default_factory=list)
-    alarm: Alarm | None = None
+    recent: bytes
+    alarm: Alarm | None
     _profile: Profile | None = None
-    _seen_text: str | None = None
+    _bits: bytearray | None = None
+    _noticed: bool = False
 
     @property
     def profile(self) -> Profile:
         """The usual mix, which stays as it was learned until the next new baseline."""
         if self._profile is None:
-            self._profile = self.excess.profile()
+            if self.mix is None:
+                self.mix = self.excess.profile().mix
+            self._profile = Profile(self.mix, self._usual_count)
         return self._profile
+
+    def _usual_count(self, name: str) -> float:
+        slot = self.slots.get(name)
+        return 0.0 if slot is None else slot[4]
 
     @classmethod
     def of(cls, state: State) -> "Watch":
-        excess = Excess()
-        for row in _floats(state.slots).reshape(-1, _SLOT + 1).tolist():
-            excess.slots[f"{int(row[0]):x}"] = row[1:]
+        slots = KeptSlots(state.names, state.slots)
+        excess = Excess(slots)
         excess.total, excess.time, known, excess.floor, excess.weighed = state.totals
         excess.known = max(int(known), 1)
         excess.sums = list(state.sums)
-        references = _floats(state.references).reshape(VIEWS, -1).tolist()
         return cls(
+            slots,
             excess,
-            bytearray(_bitmap(state.seen)),
-            references,
+            state.seen,
+            _numbers(state.references).reshape(VIEWS, -1),
+            state.mix,
             state.blocks,
             dict(state.filling),
             state.filling_ms,
             state.filling_others,
-            list(state.stakes),
+            unpacked(state.stakes, VIEWS),
             list(state.novel),
             state.unseen,
-            list(state.recent),
+            state.recent,
             state.alarm,
-            _seen_text=state.seen,
         )
 
     def state(self, query: str, judged_ms: int) -> State:
         excess = self.excess
-        if self._seen_text is None:
-            self._seen_text = binascii.b2a_base64(zlib.compress(bytes(self.seen), 1), newline=False).decode("ascii")
-        rows = [(float(int(name, 16)), *slot) for name, slot in excess.slots.items()]
+        names, slots = self.slots.packed()
+        if self._noticed and self._bits is not None:
+            packed_bits = zlib.compress(self._bits, 1)
+            self.seen = zlib.crc32(packed_bits).to_bytes(_CHECKSUM) + packed_bits
         return State(
-            version=1,
             query=query,
             judged_ms=judged_ms,
-            slots=_text(rows),
-            seen=self._seen_text,
-            references=_text(self.references),
+            names=names,
+            slots=slots,
+            seen=self.seen,
+            references=self.references.tobytes(),
             totals=(excess.total, excess.time, float(excess.known), excess.floor, excess.weighed),
             sums=tuple(excess.sums),
+            mix=self.mix,
             blocks=self.blocks,
-            filling=tuple(self.filling.items()),
+            filling=self.filling,
             filling_ms=self.filling_ms,
             filling_others=self.filling_others,
-            stakes=tuple(self.stakes),
+            stakes=packed(self.stakes),
             novel=tuple(self.novel),
             unseen=self.unseen,
-            recent=tuple(self.recent),
+            recent=self.recent,
             alarm=self.alarm,
         )
 
     def notice(self, name: str) -> bool:
         """Whether a label is new; from now on it isn't."""
+        if name in self.slots or name in self.filling:
+            return False
+        if self._bits is None:
+            bits = zlib.decompress(self.seen[_CHECKSUM:]) if self.seen else bytes(_SEEN_BYTES)
+            self._bits = bytearray(bits)
         place = int(name, 16) % _SEEN_BITS
         bit = 1 << (place % 8)
-        known = bool(self.seen[place // 8] & bit)
+        known = bool(self._bits[place // 8] & bit)
         if not known:
-            self.seen[place // 8] |= bit
-            self._seen_text = None
+            self._bits[place // 8] |= bit
+            self._noticed = True
         return not known
+
+    def refer(self, views: tuple[float, ...]) -> None:
+        """Remember the views of one more block; the oldest are forgotten."""
+        kept = self.references[:, 1 - MOST_REFERENCE :]
+        self.references = np.concatenate((kept, np.array(views)[:, None]), axis=1)
+
+    def recently(self, start_ms: int, effect: float, time: float) -> None:
+        """Remember one more block's start, effect and time; the oldest are forgotten."""
+        self.recent = (self.recent + _BLOCK.pack(start_ms, effect, time))[-_MOST_RECENT * _BLOCK.size :]
+
+    @property
+    def newest(self) -> Floats:
+        """Start, effect and time of the newest blocks, one row per block."""
+        return _numbers(self.recent).reshape(-1, 3)
 
     def restart(self) -> None:
         """A new baseline; which labels have ever been seen is kept."""
-        self.excess, self._profile = Excess(), None
-        self.references = [[] for _ in range(VIEWS)]
+        self.slots = KeptSlots("", b"")
+        self.excess, self.mix, self._profile = Excess(self.slots), None, None
+        self.references = np.empty((VIEWS, 0))
         self.blocks = 0
         self.calm()
 
@@ -189,34 +292,20 @@ class Watch:
         """No alarm is going on, and none has nearly come."""
         self.stakes = [NO_STAKES] * VIEWS
         self.excess.lose()
-        self.recent, self.alarm, self.novel = [], None, []
+        self.recent, self.alarm, self.novel = b"", None, []
 
 
+@lru_cache(maxsize=1 << 15)
 def hashed(label: str) -> str:
     """A label's name in the bets: 48 bits, so that long names take no room."""
     return hashlib.blake2s(label.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest().lstrip("0") or "0"
 
 
-def _text(rows: object) -> str:
-    return binascii.b2a_base64(np.array(rows, dtype="<f8").tobytes(), newline=False).decode("ascii")
+def _numbers(data: bytes) -> Floats:
+    return np.frombuffer(data, "<f8")
 
 
-def _floats(text: str) -> np.ndarray:
-    raw = binascii.a2b_base64(text, strict_mode=True)
-    if len(raw) % 8:
-        raise ValueError("no whole number of numbers")
-    return np.frombuffer(raw, "<f8")
-
-
-@lru_cache(maxsize=16)
-def _bitmap(text: str) -> bytes:
-    if not text:
-        return bytes(_SEEN_BYTES)
-    inflate = zlib.decompressobj()
-    try:
-        raw = inflate.decompress(binascii.a2b_base64(text, strict_mode=True), _SEEN_BYTES)
-    except zlib.error as fault:
-        raise ValueError("not a compressed bitmap") from fault
-    if len(raw) != _SEEN_BYTES:
-        raise ValueError("a bitmap of another size")
-    return raw
+def _finite(data: bytes) -> bool:
+    """Whether all numbers are; one look at the sum of their squares tells."""
+    numbers = _numbers(data)
+    return math.isfinite(numbers.dot(numbers))

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Literal, Self, TypeVar
 
-import msgspec
 from pydantic import Field, model_validator
 
 from detectors.base import DetectorModel, Progress, Stage
@@ -12,7 +11,7 @@ from detectors.duration import DAY_MS, format_duration
 from detectors.evidence import in_order
 from detectors.finding import Detection, Finding, Memory
 from detectors.frame import Frame, Key, Series
-from detectors.memory import recall, remember
+from detectors.memory import Checked, recall, remember
 from detectors.parameters import FalseAlarms, Promise, Span
 from detectors.query import MINUTE_MS, Query
 
@@ -25,10 +24,13 @@ MOST_BUCKETS = 1_500
 _LEAST_BUCKETS = 10
 
 
-class LearnedState(msgspec.Struct, frozen=True, kw_only=True):
-    """The head of every memory: a digest of the query it was learned with, and up to where it was judged."""
+class LearnedState(Checked, frozen=True, kw_only=True):
+    """The head of every memory: a digest of the query it was learned with, and up to where it was judged.
 
-    version: Literal[1]
+    ``version`` is the layout's; a kind whose layout is no longer the first one narrows it.
+    """
+
+    version: Literal[1, 2] = 1
     query: str
     judged_ms: int
 
@@ -82,13 +84,17 @@ class Learning(DetectorModel):
         if not frame.complete:
             return Detection((), memory)
         name = self.digest(query)
-        states = self.recalled(name, frame, memory, layout)
-        kept = {key: memory[key] for key in states}
+        present = {series.key for series in frame.series}
+        kept = {
+            key: old
+            for key, old in memory.items()
+            if key not in present and self._known(name, frame, old, layout) is not None
+        }
         findings: list[Finding] = []
         for series in frame.series:
-            known = states.get(series.key)
+            known = self._known(name, frame, memory.get(series.key), layout)
             if known is None:
-                known = layout(version=1, query=name, judged_ms=frame.interval.start_ms)
+                known = layout(query=name, judged_ms=frame.interval.start_ms)
             state, found = judge(frame, series, known)
             findings.extend(found)
             kept[series.key] = remember(state)
@@ -104,8 +110,12 @@ class Learning(DetectorModel):
 
         name  the `digest` of the query that is asked now
         """
-        recalled = ((key, recall(old, layout)) for key, old in memory.items())
-        return {key: state for key, state in recalled if state is not None and self._fits(state, name, frame)}
+        known = ((key, self._known(name, frame, old, layout)) for key, old in memory.items())
+        return {key: state for key, state in known if state is not None}
+
+    def _known(self, name: str, frame: Frame, old: Memory | None, layout: type[State]) -> State | None:
+        state = recall(old, layout)
+        return state if state is not None and self._fits(state, name, frame) else None
 
     @staticmethod
     def digest(query: Query) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats.robust import MAD_TO_SD
+from detectors.stats.robust import MAD_TO_SD, median
 from detectors.stats.series import Floats
 
 LAYOUT = np.dtype(
@@ -17,22 +17,29 @@ VIEWS = ("mean", "log", "logit", "spread")
 Blocks = NDArray[np.void]
 
 _LARGEST = 1e30
+_FITTED = 3
+_LARGEST_FIT = 1e70
 _GROUPS_DIFFER = 1.3
 _LEAST_GROUP = 10
 _COLUMNS = LAYOUT.itemsize // 4
 _KNOWN_COLUMNS = slice(1, 4)
 
 
-def unpacked(rows: bytes) -> Blocks:
-    """Read-only, what ``tobytes`` made of blocks. Raises ValueError for what can't be blocks."""
+def check(rows: bytes) -> None:
+    """Raises ValueError for what ``tobytes`` can't have made of blocks."""
     if len(rows) % LAYOUT.itemsize:
         raise ValueError("no whole number of blocks")
-    blocks = np.frombuffer(rows, LAYOUT)
+    buckets = np.frombuffer(rows, LAYOUT)["bucket"]
     known = np.frombuffer(rows, "<f4").reshape(-1, _COLUMNS)[:, _KNOWN_COLUMNS]
-    buckets = blocks["bucket"]
     if not np.isfinite(known).all() or (np.abs(known[:, 0]) < 1).any() or (buckets[1:] <= buckets[:-1]).any():
         raise ValueError("not blocks in the order of time")
-    return blocks
+
+
+def check_fit(fit: bytes) -> None:
+    """Raises ValueError for what ``tobytes`` can't have made of a fit; NaN stands for what is not known."""
+    numbers = np.frombuffer(fit)
+    if numbers.shape != (_FITTED * len(VIEWS),) or (np.abs(numbers) >= _LARGEST_FIT).any():
+        raise ValueError("not one fit per view")
 
 
 def made(bucket: int, events: float, sums: tuple[float, float, float, float]) -> Blocks:
@@ -79,11 +86,11 @@ def _fitted(values: Floats, parts: Floats) -> tuple[float, float, float]:
     values, parts = values[known], parts[known]
     if len(values) < _LEAST_GROUP:
         return np.nan, np.nan, np.nan
-    centre = _median(values)
+    centre = median(values)
     deviations = np.abs(values - centre)
     part = float(parts.mean())
     variance = _variance(deviations)
-    small = parts >= _median(parts)
+    small = parts >= median(parts)
     large = ~small
     if min(np.count_nonzero(small), np.count_nonzero(large)) < _LEAST_GROUP:
         return centre, variance / part, 0.0
@@ -95,15 +102,8 @@ def _fitted(values: Floats, parts: Floats) -> tuple[float, float, float]:
     return centre, slope, max(variance - slope * part, 0.0)
 
 
-def _median(values: Floats) -> float:
-    """As `numpy.median`, which takes several times as long for so few values."""
-    ordered = np.sort(values)
-    middle = len(ordered) // 2
-    return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
-
-
 def _variance(deviations: Floats) -> float:
-    return (MAD_TO_SD * _median(deviations)) ** 2
+    return (MAD_TO_SD * median(deviations)) ** 2
 
 
 def standardised(blocks: Blocks, fit: Floats) -> Floats:

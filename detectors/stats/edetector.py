@@ -18,6 +18,8 @@ normal scores (Conover, Tercero-Gómez, Cordero-Franco 2017).
 """
 
 import math
+import struct
+from collections.abc import Iterable
 from statistics import NormalDist
 from typing import Annotated, TypeAlias
 
@@ -40,8 +42,27 @@ on a rise; then how many low and how many high extremes have come in a row."""
 NO_STAKES: Stakes = (0.0,) * 10
 
 KeptStake = Annotated[float, msgspec.Meta(ge=0, le=10 * MOST)]
-KeptStakes = Annotated[tuple[KeptStake, ...], msgspec.Meta(min_length=len(NO_STAKES), max_length=len(NO_STAKES))]
-"""The same in a memory, which may be damaged."""
+"""A stake in a memory, which may be damaged."""
+
+_ROW = struct.Struct(f"<{len(NO_STAKES)}d")
+
+
+def packed(stakes: Iterable[Stakes]) -> bytes:
+    """For a memory; `unpacked` is the inverse."""
+    return b"".join([_ROW.pack(*one) for one in stakes])
+
+
+def unpacked(data: bytes, values: int) -> list[Stakes]:
+    """The stakes on so many values; of nothing none has been won. Raises ValueError for what can't be stakes."""
+    if not data:
+        return [NO_STAKES] * values
+    if len(data) != values * _ROW.size:
+        raise ValueError("a bet is missing")
+    stakes = list(_ROW.iter_unpack(data))
+    together = [stake for one in stakes for stake in one]
+    if not (min(together) >= 0 and max(together) <= 10 * MOST and sum(together) >= 0):  # the sum shows NaN
+        raise ValueError("a stake out of range")
+    return stakes
 
 
 def evidence(stakes: Stakes) -> tuple[float, float]:

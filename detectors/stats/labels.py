@@ -15,9 +15,12 @@ number of unseen kinds: Chao 1984.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from operator import mul
+from typing import Annotated
+
+import msgspec
 
 from detectors.stats.edetector import NO_STAKES, Stakes, bet, evidence
 from detectors.stats.scores import Reference
@@ -35,6 +38,7 @@ VIEW_SHARES = (0.25, 0.125, 0.125, 0.2)
 _TOP = 20
 _BLIND = 0.2
 _LEAST_UNSEEN = 1e-3
+_LEAST_SEEN = 1e-6
 _LEAST_CELL = 0.01
 _MOST = 1e15
 _MOST_GAIN = 30.0
@@ -54,8 +58,8 @@ labels were weighed, and the stake for each of `EPSILONS`. Times count labels.""
 class Excess:
     """Bets that one label comes more often than it used to; its state are its public attributes."""
 
-    def __init__(self) -> None:
-        self.slots: dict[str, Slot] = {}
+    def __init__(self, slots: MutableMapping[str, Slot] | None = None) -> None:
+        self.slots = {} if slots is None else slots
         self.total = 0.0
         self.time = 0.0
         self.sums = [0.0] * len(EPSILONS)
@@ -86,13 +90,14 @@ class Excess:
         """One step in which ``total`` labels came, among them ``counts`` of each."""
         before = self.time
         self.time = before + total
-        self.sums = [stake * kept + added for stake, (kept, added) in zip(self.sums, _waited(total), strict=True)]
+        now = _waited(total)
+        self.sums = [stake * kept + added for stake, (kept, added) in zip(self.sums, now, strict=True)]
         for label, amount in counts:
             slot = self.slots.get(label)
             if slot is None:
                 slot = self.slots[label] = [self.floor, self._late_weight(), before, before, 0.0, *_NOTHING]
             share = (slot[0] + amount) / (self.total + total)
-            self._won(slot, before, amount, total, share)
+            self._won(slot, before, amount, now, share)
             slot[0] += amount
         self.total += total
 
@@ -104,7 +109,7 @@ class Excess:
     def profile(self) -> "Profile":
         """The usual mix, as it was when the labels were weighed."""
         counts = {label: slot[4] for label, slot in self.slots.items() if slot[4] > 0}
-        return Profile(counts, max(self.weighed - math.fsum(counts.values()), 0.0))
+        return Profile.of(counts, max(self.weighed - math.fsum(counts.values()), 0.0))
 
     def lose(self) -> None:
         """All stakes are 0 again; the counts stay."""
@@ -116,9 +121,9 @@ class Excess:
         """Forget the rarest labels beyond ``most_labels``; one that comes again counts as often as the most frequent of
         them. Halve all counts when there are ``most_total``: what is old weighs less."""
         if len(self.slots) > most_labels:
-            ordered = sorted(self.slots, key=lambda label: (-self.slots[label][4], -self.slots[label][0], label))
-            self.floor = max(self.floor, self.slots[ordered[most_labels]][0])
-            for label in ordered[most_labels:]:
+            ordered = sorted(self.slots.items(), key=lambda one: (-one[1][4], -one[1][0], one[0]))
+            self.floor = max(self.floor, ordered[most_labels][1][0])
+            for label, _ in ordered[most_labels:]:
                 del self.slots[label]
         if self.total > most_total:
             self.total /= 2
@@ -126,17 +131,17 @@ class Excess:
             for slot in self.slots.values():
                 slot[0] /= 2
 
-    def _won(self, slot: Slot, before: float, amount: float, total: float, share: float) -> None:
-        weight = slot[1]
-        waited, now = _waited(before - slot[2]), _waited(total)
-        for number, ((kept, added), (kept_now, added_now)) in enumerate(zip(waited, now, strict=True)):
+    def _won(self, slot: Slot, before: float, amount: float, now: "_Waited", share: float) -> None:
+        sums, weight = self.sums, slot[1]
+        waited = _waited(before - slot[2])
+        for number, odds in enumerate(_ODDS):
+            (kept, added), (kept_now, added_now) = waited[number], now[number]
             stake = slot[_FIRST + number] * kept + added
             if number == 0 and stake <= _WINNING:
                 slot[3] = before
-            gain = math.exp(min(amount * math.log1p(_ODDS[number] / share), _MOST_GAIN))
-            won = min((stake + 1.0) * math.exp(_LOG_KEPT[number] * total) * gain, _MOST)
-            slot[_FIRST + number] = won
-            self.sums[number] = max(self.sums[number] + weight * (won - stake * kept_now - added_now), 0.0)
+            gain = math.exp(min(amount * math.log1p(odds / share), _MOST_GAIN))
+            won = slot[_FIRST + number] = min((stake + 1.0) * kept_now * gain, _MOST)
+            sums[number] = max(sums[number] + weight * (won - stake * kept_now - added_now), 0.0)
         slot[2] = self.time
 
     def _late_weight(self) -> float:
@@ -146,83 +151,128 @@ class Excess:
         return math.ldexp(1.0 / self.known, -2 * generation)
 
 
+_Waited = tuple[tuple[float, float], ...]
+_KEPT = tuple(math.exp(log_kept) for log_kept in _LOG_KEPT)
+
+
 @lru_cache(maxsize=10_000)
-def _waited(steps: float) -> tuple[tuple[float, float], ...]:
+def _waited(steps: float) -> _Waited:
     """What a stake is multiplied by, and what is added, in steps without its label: R ← (R + 1)(1 - ε), repeated."""
-    factors = ((math.exp(log_kept * steps), math.exp(log_kept)) for log_kept in _LOG_KEPT)
-    return tuple((kept, one * (1 - kept) / (1 - one)) for kept, one in factors)
+    kept = [math.exp(log_kept * steps) for log_kept in _LOG_KEPT]
+    return tuple([(one, first * (1 - one) / (1 - first)) for one, first in zip(kept, _KEPT, strict=True)])
+
+
+_Mass = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
+_Part = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+class Mix(msgspec.Struct, frozen=True, array_like=True):
+    """A usual mix summed up, all but the counts of its labels.
+
+    total, kinds         how many labels there were, and how many different ones
+    unseen, kinds_unseen the share of labels that had not come yet, and how many those may be
+    blindness, surprisal the usual means of a block
+    top, shares          the most frequent labels, most frequent first; their shares and that of all others
+    """
+
+    total: _Mass
+    kinds: Annotated[int, msgspec.Meta(ge=1)]
+    unseen: _Part
+    kinds_unseen: _Mass
+    top: Annotated[tuple[str, ...], msgspec.Meta(max_length=_TOP)]
+    shares: Annotated[tuple[_Part, ...], msgspec.Meta(max_length=_TOP + 1)]
+    blindness: float = 0.0
+    surprisal: float = 0.0
 
 
 class Profile:
     """The usual mix, frozen: what a label says for blind answers, and the cells of Pearson's χ²."""
 
-    def __init__(self, counts: Mapping[str, float], others: float = 0.0) -> None:
+    def __init__(self, mix: Mix, count: Callable[[str], float]) -> None:
+        """``count`` tells a label's usual count; 0 for one that is not in the mix."""
+        self.mix = mix
+        self._count = count
+        self._share_unseen = min(max(mix.unseen, _LEAST_UNSEEN), 1 - _LEAST_SEEN)
+        self._blind = _BLIND / (mix.kinds + mix.kinds_unseen)
+        self._unseen = (
+            math.log(1 - _BLIND + self._blind * mix.kinds_unseen / self._share_unseen),
+            -math.log(self._share_unseen / mix.kinds_unseen),
+        )
+        self._told: dict[str, tuple[float, float]] = {}
+        self._cells = {label: number for number, label in enumerate(mix.top)}
+
+    @classmethod
+    def of(cls, counts: Mapping[str, float], others: float = 0.0) -> "Profile":
         """From the usual counts; ``others`` are labels that were too rare to be told apart."""
         total = sum(counts.values()) + others
         once = sum(1 for count in counts.values() if count <= 1)
         twice = sum(1 for count in counts.values() if 1 < count <= 2)
-        self.unseen = max((once + 1) / (total + 1), others / total)
-        unseen = max(self.unseen, _LEAST_UNSEEN)
-        kinds_unseen = max(once * once / (2 * (twice + 1)), 1.0)
-        blind = _BLIND / (len(counts) + kinds_unseen)
-        self.blindness = {
-            label: math.log(1 - _BLIND + blind * total / (count * (1 - unseen))) for label, count in counts.items()
-        }
-        self.surprisal = {label: -math.log(count / total) for label, count in counts.items()}
-        self.unseen_surprisal = -math.log(unseen / kinds_unseen)
-        self.unseen_blindness = math.log(1 - _BLIND + blind * kinds_unseen / unseen)
-        seen = 1 - unseen
-        self._usual_blindness = unseen * self.unseen_blindness + seen * self._usual(self.blindness, counts)
-        self._usual_surprisal = unseen * self.unseen_surprisal + seen * self._usual(self.surprisal, counts)
+        unseen = min(max((once + 1) / (total + 1), others / total), 1.0)
         top = sorted(counts, key=lambda label: (-counts[label], label))[:_TOP]
-        self.cell = {label: number for number, label in enumerate(top)}
         shares = [counts[label] / total for label in top]
-        self.shares = [*shares, max(1 - math.fsum(shares), unseen)]
+        rest = max(1 - math.fsum(shares), unseen, _LEAST_UNSEEN)
+        kinds_unseen = max(once * once / (2 * (twice + 1)), 1.0)
+        mix = Mix(total, len(counts), unseen, kinds_unseen, tuple(top), (*shares, rest))
+        made = cls(mix, lambda label: counts.get(label, 0.0))
+        blindness, surprisal = made._usual(counts)
+        made.mix = msgspec.structs.replace(mix, blindness=blindness, surprisal=surprisal)
+        return made
 
-    @staticmethod
-    def _usual(values: Mapping[str, float], counts: Mapping[str, float]) -> float:
-        return sum(values[label] * count for label, count in counts.items()) / math.fsum(counts.values())
+    def _usual(self, counts: Mapping[str, float]) -> list[float]:
+        """The means of what all labels say."""
+        columns = zip(*map(self._says, counts), strict=True)
+        listed, unseen = math.fsum(counts.values()), self._share_unseen
+        means = [sum(map(mul, column, counts.values())) / listed for column in columns]
+        return [unseen * one + (1 - unseen) * mean for one, mean in zip(self._unseen, means, strict=True)]
 
-    def views(self, counts: Iterable[tuple[str, float]], others: float = 0.0) -> tuple[float, float, float]:
+    def _says(self, label: str) -> tuple[float, float]:
+        """A label's blindness, the log likelihood ratio of blind answers, and its surprisal."""
+        told = self._told.get(label)
+        if told is not None:
+            return told
+        count, total = self._count(label), self.mix.total
+        if count <= 0:
+            return self._unseen
+        blindness = math.log(1 - _BLIND + self._blind * total / (count * (1 - self._share_unseen)))
+        told = self._told[label] = blindness, -math.log(count / total)
+        return told
+
+    def views(self, counts: Collection[tuple[str, float]], others: float = 0.0) -> tuple[float, float, float]:
         """Mean blindness, mean surprisal and χ² of a block; of ``others`` no more is known than that they are rare."""
         blindness = surprisal = listed = 0.0
-        cells = [0.0] * len(self.shares)
-        rest = len(cells) - 1
         for label, amount in counts:
+            blind, surprise = self._says(label)
             listed += amount
-            one = self.blindness.get(label)
-            if one is None:
-                blindness += amount * self.unseen_blindness
-                surprisal += amount * self.unseen_surprisal
-                cells[rest] += amount
-            else:
-                blindness += amount * one
-                surprisal += amount * self.surprisal[label]
-                cells[self.cell.get(label, rest)] += amount
-        cells[rest] += others
-        expected = [(listed + others) * share for share in self.shares]
-        pearson = sum((seen - one) ** 2 / one for seen, one in zip(cells, expected, strict=True))
+            blindness += amount * blind
+            surprisal += amount * surprise
+        expected = [(listed + others) * share for share in self.mix.shares]
+        seen = self._in_cells(counts, others)
+        pearson = sum([(one - mean) ** 2 / mean for one, mean in zip(seen, expected, strict=True)])
         return blindness / listed, surprisal / listed, pearson
 
-    def standardised(self, counts: Iterable[tuple[str, float]], others: float) -> tuple[float, float, float]:
+    def standardised(self, counts: Collection[tuple[str, float]], others: float) -> tuple[float, float, float]:
         """As `views`, comparable between blocks of different size: means as deviations times the root of the size."""
-        listed = list(counts)
-        blindness, surprisal, pearson = self.views(listed, others)
-        root = math.sqrt(sum(amount for _, amount in listed))
-        return (blindness - self._usual_blindness) * root, (surprisal - self._usual_surprisal) * root, pearson
+        blindness, surprisal, pearson = self.views(counts, others)
+        root = math.sqrt(sum([amount for _, amount in counts]))
+        return (blindness - self.mix.blindness) * root, (surprisal - self.mix.surprisal) * root, pearson
 
     def effect(self, counts: Iterable[tuple[str, float]], others: float) -> float:
         """Cohen's w², without what chance alone gives: how far the mix of a block is from the usual one."""
-        seen = [0.0] * len(self.shares)
-        rest = len(seen) - 1
+        seen = self._in_cells(counts, others)
+        total, shares = math.fsum(seen), self.mix.shares
+        squares = [
+            (one / total - share) ** 2 / max(share, _LEAST_CELL) for one, share in zip(seen, shares, strict=True)
+        ]
+        return sum(squares) - (len(seen) - 1) / total
+
+    def _in_cells(self, counts: Iterable[tuple[str, float]], others: float) -> list[float]:
+        """How many labels of a block are in each cell."""
+        cells, rest = self._cells, len(self.mix.shares) - 1
+        seen = [0.0] * (rest + 1)
         for label, amount in counts:
-            seen[self.cell.get(label, rest)] += amount
+            seen[cells.get(label, rest)] += amount
         seen[rest] += others
-        total = math.fsum(seen)
-        squares = sum(
-            (one / total - share) ** 2 / max(share, _LEAST_CELL) for one, share in zip(seen, self.shares, strict=True)
-        )
-        return squares - rest / total
+        return seen
 
 
 class LabelStream:

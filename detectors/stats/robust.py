@@ -11,6 +11,13 @@ _NORMAL_95 = 1.6449
 _NORMAL_99 = 2.3263
 
 
+def median(values: Floats) -> float:
+    """As `numpy.median`, which takes several times as long for few values."""
+    ordered = np.sort(values)
+    middle = len(ordered) // 2
+    return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
+
+
 def upper_scale(values: Floats) -> tuple[float, float]:
     """The median, and the standard deviation of a normal law whose upper tail is no lighter than that of ``values``.
 

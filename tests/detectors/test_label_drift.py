@@ -188,7 +188,7 @@ def test_a_stream_of_nothing_but_one_label_is_found() -> None:
 
 def test_a_profile_of_one_label_is_finite() -> None:
     """Nothing but cats."""
-    profile = Profile({"cat": 300.0})
+    profile = Profile.of({"cat": 300.0})
     assert all(np.isfinite(profile.views([("cat", 50.0)])))
     assert profile.effect([("cat", 50.0)], 0.0) < 0.01
     assert profile.effect([("dog", 25.0), ("cat", 25.0)], 0.0) > 1
