@@ -196,12 +196,19 @@ class Recognizer:
             self._asked = time.monotonic()
             check_canary(self._model)
 
-    def take(self, path: PathInput, data: bytes | None = None, carried: Mapping[str, Any] | None = None) -> Taken:
+    def take(
+        self,
+        path: PathInput,
+        data: bytes | None = None,
+        carried: Mapping[str, Any] | None = None,
+        decoder: Decoder | None = None,
+    ) -> Taken:
         """One picture for a later `answer`: read and prepared. The caller's thread does the work; it never raises.
 
         ``data``: the picture itself, ``path`` is then only its name. ``carried``: fields for all of its events.
+        ``decoder``: as in `recognize`.
         """
-        return self._prepare(path, None, Received(data, carried or {}))
+        return self._prepare(path, decoder, Received(data, carried or {}))
 
     def answer(self, batch: list[Taken]) -> list[Result]:
         """The results of what was taken, asked together, in their order; raises only what the canary raises.
@@ -231,7 +238,8 @@ class Recognizer:
         started = time.perf_counter()
         try:
             if received is not None and received.data is not None:
-                one.picture = decode(received.data, one.path, self._limits, issue_reasons(one.path))
+                decode_it = decoder or decode
+                one.picture = decode_it(received.data, one.path, self._limits, issue_reasons(one.path))
             else:
                 # read() itself refuses what is no path
                 one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
