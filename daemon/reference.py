@@ -1,6 +1,7 @@
 """Writes the generated parts of docs/reference: `python -m daemon.reference`.
 
-The JSON Schema of alerts.yaml, the tables of keys and fields, the events, the commands. A test holds them current.
+The JSON Schema of alerts.yaml, the tables of keys, fields and reasons, the events, the commands.
+A test holds them current.
 """
 
 import json
@@ -12,8 +13,10 @@ import click
 from daemon.cli.main import EXIT_CODES, VERBS
 from daemon.cli.main import main as wumu
 from daemon.plugins import registry
+from daemon.reason_table import table as reason_table
 from recognizer.mapping import columns
 from recognizer.reasons import EventType
+from rules.model import Language
 from rules.schema import field_table, json_schema, key_tables
 
 FOLDER = Path("docs/reference")
@@ -28,6 +31,8 @@ def generated(root: Path) -> Mapping[Path, str]:
         "kql.md": field_table(),
         "commands.md": _commands(),
         "events.md": _events(),
+        "reasons.md": reason_table(root, Language.EN),
+        "reasons.zh.md": reason_table(root, Language.ZH),
     }
     pages = {root / FOLDER / name: _page(root / FOLDER / name, table) for name, table in tables.items()}
     return {root / FOLDER / "alerts.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n", **pages}

@@ -78,7 +78,7 @@ def decode(
     channels = 1 if stored.ndim == 2 else stored.shape[2]
     eight_bit = _to_eight_bit(stored)
     rgb, conversion = _to_rgb(eight_bit, has_alpha=header.alpha)
-    if header.format is ImageFormat.JPEG and _ends_in_filler(rgb) and _scan_is_short(data, stored):
+    if header.format is ImageFormat.JPEG and _ends_in_filler(rgb) and _scan_is_short(data[: header.end], stored):
         raise InputFault(InputReason.IMAGE_TRUNCATED, "JPEG is cut off: the lower part of the picture is missing")
     pixels = rgb if header.format in _TURNED_BY_THE_DECODER else _upright(rgb, header.orientation)
     issues = header_issues(header, name) + pixel_issues(pixels, limits)

@@ -47,7 +47,9 @@ def header(data: bytes) -> Header:
     oddities = [InputReason.IMAGE_COLOR_SPACE] if channels == _INKS else []
     if end < len(data):
         oddities.append(InputReason.IMAGE_TRAILING_DATA)
-    return Header(ImageFormat.JPEG, width, height, depth, channels, orientation=orientation, oddities=tuple(oddities))
+    return Header(
+        ImageFormat.JPEG, width, height, depth, channels, orientation=orientation, oddities=tuple(oddities), end=end
+    )
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -26,7 +26,8 @@ class ImageFormat(enum.StrEnum):
 class Header:
     """Width and height in pixels as stored, ``bit_depth`` per channel, ``orientation`` as in Exif (1 is upright).
 
-    ``oddities``: image_* reasons of what the file holds beside the picture, or stores it in.
+    ``oddities``: image_* reasons of what the file holds beside the picture, or stores it in. ``end``: of a JPEG, where
+    the picture ends; what follows in the file is none of it.
     """
 
     format: ImageFormat
@@ -38,6 +39,7 @@ class Header:
     orientation: int = 1
     floating: bool = False
     oddities: tuple[InputReason, ...] = ()
+    end: int | None = None
 
 
 def truncated(image_format: ImageFormat, detail: str) -> InputFault:
