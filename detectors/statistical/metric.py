@@ -54,16 +54,16 @@ class Metric(Unusual):
         )
 
     def points(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
-        known = self._known(frame, series, state)
+        known = self._values(frame, series, state)
         return self._increases(known, state.carried) if self.measure is Summary.INCREASE else known
 
     def carry(self, frame: Frame, series: Series, state: State) -> tuple[int, float] | None:
         """The newest value of a counter and when it was seen."""
         if self.measure is not Summary.INCREASE:
             return None
-        return max(self._known(frame, series, state), default=state.carried)
+        return max(self._values(frame, series, state), default=state.carried)
 
-    def _known(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
+    def _values(self, frame: Frame, series: Series, state: State) -> Iterator[tuple[int, float]]:
         for start_ms, value in fresh_values(frame, series, "value").items():
             if start_ms >= state.judged_ms:
                 yield start_ms, value
