@@ -88,11 +88,11 @@ class Learning(DetectorModel):
         kept = {
             key: old
             for key, old in memory.items()
-            if key not in present and self._known(name, frame, old, layout) is not None
+            if key not in present and self._remembered(name, frame, old, layout) is not None
         }
         findings: list[Finding] = []
         for series in frame.series:
-            known = self._known(name, frame, memory.get(series.key), layout)
+            known = self._remembered(name, frame, memory.get(series.key), layout)
             if known is None:
                 known = layout(query=name, judged_ms=frame.interval.start_ms)
             state, found = judge(frame, series, known)
@@ -110,10 +110,10 @@ class Learning(DetectorModel):
 
         name  the `digest` of the query that is asked now
         """
-        known = ((key, self._known(name, frame, old, layout)) for key, old in memory.items())
+        known = ((key, self._remembered(name, frame, old, layout)) for key, old in memory.items())
         return {key: state for key, state in known if state is not None}
 
-    def _known(self, name: str, frame: Frame, old: Memory | None, layout: type[State]) -> State | None:
+    def _remembered(self, name: str, frame: Frame, old: Memory | None, layout: type[State]) -> State | None:
         state = recall(old, layout)
         return state if state is not None and self._fits(state, name, frame) else None
 
