@@ -5,16 +5,16 @@ for result in recognizer.recognize(paths):
     print(result.to_json())
 """
 
+import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, Picture, decode, read
+from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, decode, read
 from recognizer.emit import Recognition, recognition
 from recognizer.emitter import EMITTER
 from recognizer.fault import InputFault
@@ -29,6 +29,7 @@ from recognizer.reasons import InputReason
 from recognizer.result import Result
 from recognizer.sound import is_installed
 from recognizer.source import ANY_FILE, Access, issue_reasons
+from recognizer.taken import Moment, Received, Taken
 from recognizer.tensor_facts import TensorFacts
 from recognizer.tensor_monitor import TensorMonitor
 
@@ -40,40 +41,7 @@ LEAST_KEPT_SHARE = 0.4
 """A crop that keeps less of a picture's area may have lost what was to be recognised. Of 16:9 it keeps .43."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """When a stage ended, wall time in milliseconds since 1970, and how long it took, milliseconds."""
-
-    timestamp: int
-    duration_ms: float
-
-
-@dataclass(slots=True)
-class Taken:
-    """A picture on its way, with what the worker thread came to; ``fault`` or ``prepared`` is set in the end.
-
-    ``served``: whoever gives the answer out tells business_output, for he knows what became of it.
-    """
-
-    path: str
-    events: Recognition
-    picture: Picture | None = None
-    decoded: _Moment | None = None
-    prepared: Prepared | None = None
-    ended: _Moment | None = None
-    fault: InputFault | None = None
-    served: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What came with a picture from elsewhere: its bytes, unless it is a path, and fields for its events."""
-
-    data: bytes | None
-    carried: Mapping[str, Any]
-
-
-_Answered = tuple[list[Outcome], _Moment]
+_Answered = tuple[list[Outcome], Moment]
 _Asked = tuple[list[Taken], Future[_Answered]]
 
 
@@ -175,8 +143,8 @@ class Recognizer:
         network = ThreadPoolExecutor(1, thread_name_prefix="wumu-network")
         try:
             while True:
-                while len(waiting) < ahead and (path := next(source, _END)) is not _END:
-                    waiting.append(pool.submit(self._prepare, path, decoder))
+                begun = self._begin(list(itertools.islice(source, ahead - len(waiting))))
+                waiting.extend(pool.submit(self._prepare, path, events, decoder) for path, events in begun)
                 batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
                 asked = (batch, network.submit(self._ask, batch)) if batch else None
                 if told is not None:  # its events are built while the network works on the next batch
@@ -196,19 +164,15 @@ class Recognizer:
             self._asked = time.monotonic()
             check_canary(self._model)
 
-    def take(
-        self,
-        path: PathInput,
-        data: bytes | None = None,
-        carried: Mapping[str, Any] | None = None,
-        decoder: Decoder | None = None,
-    ) -> Taken:
+    def take(self, path: PathInput, received: Received, decoder: Decoder | None = None) -> Taken:
         """One picture for a later `answer`: read and prepared. The caller's thread does the work; it never raises.
 
-        ``data``: the picture itself, ``path`` is then only its name. ``carried``: fields for all of its events.
-        ``decoder``: as in `recognize`.
+        Where ``received`` brings the picture itself, ``path`` is only its name. ``decoder``: as in `recognize`.
         """
-        return self._prepare(path, decoder, Received(data, carried or {}))
+        events = self._events(path, received.carried.get("request_id"))
+        events.carried |= received.carried
+        events.input_start(**({} if received.data is None else {"file_size": len(received.data)}))
+        return self._prepare(path, events, decoder, received)
 
     def answer(self, batch: list[Taken]) -> list[Result]:
         """The results of what was taken, asked together, in their order; raises only what the canary raises.
@@ -223,34 +187,45 @@ class Recognizer:
         """Whether the low-confidence filter keeps this answer back."""
         return self._is_low(result.scores)
 
-    def _prepare(self, path: object, decoder: Decoder | None = None, received: Received | None = None) -> Taken:
-        """From the path to the network's input, in a worker thread.
+    def _events(self, path: object, request_id: str | None = None) -> Recognition:
+        return recognition(path, model_name=self.model_name, request_id=request_id, searchable=self._searchable)
 
-        Only the first event is written here, so that a picture that kills the process is known. The others follow for
-        the whole batch at once, with the time at which they happened: one after the other they cost less.
+    def _begin(self, paths: list[PathInput]) -> list[tuple[PathInput, Recognition]]:
+        """Tells that these are taken, in one write, before any is read: a picture that kills the process is known.
+
+        Their other events follow for a whole batch at once, with the time at which they happened.
         """
-        carried = {} if received is None else received.carried
-        known = carried.get("request_id")
-        events = recognition(path, model_name=self.model_name, request_id=known, searchable=self._searchable)
-        events.carried |= carried
-        events.input_start(**({} if received is None or received.data is None else {"file_size": len(received.data)}))
+        told: list[dict[str, Any]] = []
+        begun = []
+        for path in paths:
+            events = self._events(path)
+            events.later = told
+            events.input_start()
+            begun.append((path, events))
+        EMITTER.emit_all(told)
+        return begun
+
+    def _prepare(
+        self, path: object, events: Recognition, decoder: Decoder | None, received: Received | None = None
+    ) -> Taken:
+        """From the path to the network's input, in a worker thread."""
         one = Taken(_as_text(path), events, served=received is not None)
         started = time.perf_counter()
         try:
             if received is not None and received.data is not None:
-                decode_it = decoder or decode
-                one.picture = decode_it(received.data, one.path, self._limits, issue_reasons(one.path))
+                take_in = decoder or decode
+                one.picture = take_in(received.data, one.path, self._limits, issue_reasons(one.path))
             else:
                 # read() itself refuses what is no path
                 one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
-            one.decoded = _moment(started)
+            one.decoded = Moment.since(started)
             started = time.perf_counter()
             one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)
         except InputFault as fault:
             one.fault = fault
         except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
             one.fault = _unforeseen(error)
-        one.ended = _moment(started)
+        one.ended = Moment.since(started)
         return one
 
     def _ask(self, batch: list[Taken]) -> _Answered:
@@ -259,7 +234,7 @@ class Recognizer:
         started = time.perf_counter()
         ready = [one.prepared.tensor for one in batch if one.fault is None and one.prepared is not None]
         outcomes = self._inference.answers(ready)
-        return outcomes, _moment(started)
+        return outcomes, Moment.since(started)
 
     def _tell(self, batch: list[Taken], asked: "Future[_Answered]") -> list[Result]:
         """Tells and answers for all of a batch, the moment the network has answered."""
@@ -274,7 +249,7 @@ class Recognizer:
         EMITTER.emit_all(events)
         return results
 
-    def _told(self, one: Taken, outcome: Outcome | InputFault, inferred: _Moment) -> Result:
+    def _told(self, one: Taken, outcome: Outcome | InputFault, inferred: Moment) -> Result:
         """The result of one picture, after its events; a fault kept it from coming as far as the network."""
         self._tell_decoded(one)
         if isinstance(outcome, InputFault):
@@ -289,7 +264,7 @@ class Recognizer:
             tell_shift(self._model, shift)
         return self._result(one, labels=answer.labels, scores=answer.scores)
 
-    def _failed(self, one: Taken, fault: InputFault, at: _Moment) -> Result:
+    def _failed(self, one: Taken, fault: InputFault, at: Moment) -> Result:
         one.events.input_error(fault, timestamp=at.timestamp, duration_ms=at.duration_ms)
         return self._result(one, fault=fault)
 
@@ -335,7 +310,7 @@ class Recognizer:
         issues = [] if (wrong := self._monitor.impossible(facts)) is None else [wrong.value]
         return [*issues, InputReason.TENSOR_CROPPED.value] if prepared.kept_share < LEAST_KEPT_SHARE else issues
 
-    def _tell_answer(self, one: Taken, answer: Answer, inferred: _Moment) -> None:
+    def _tell_answer(self, one: Taken, answer: Answer, inferred: Moment) -> None:
         one.events.inference_complete(
             answer.labels,
             answer.scores if self._scored else None,
@@ -382,9 +357,6 @@ class Recognizer:
         )
 
 
-_END = object()
-
-
 def _as_text(path: object) -> str:
     """The path for people and logs, also when it is none."""
     if isinstance(path, os.PathLike):
@@ -392,11 +364,6 @@ def _as_text(path: object) -> str:
     if isinstance(path, bytes):
         return os.fsdecode(path)
     return path if isinstance(path, str) else repr(path)
-
-
-def _moment(started: float) -> _Moment:
-    """Now, as the end of what began at ``started`` (perf_counter, seconds)."""
-    return _Moment(time.time_ns() // 1_000_000, round((time.perf_counter() - started) * 1_000, 3))
 
 
 def _unforeseen(error: Exception) -> InputFault:

@@ -98,7 +98,8 @@ class Recognition:
         if self.later is None:
             EMITTER.emit(event_type.value, {**self.carried, **timing, **derived, **given})
         else:
-            self.later.append({"event_type": event_type.value, **self.carried, **timing, **derived, **given})
+            stamp = {"event_type": event_type.value, "timestamp": time.time_ns() // 1_000_000}
+            self.later.append({**stamp, **self.carried, **timing, **derived, **given})
 
     @_harmless
     def input_start(self, **fields: Any) -> None:

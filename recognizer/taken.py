@@ -1,0 +1,49 @@
+"""A picture on its way through the pipeline: what each stage came to, and when."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from recognizer.decode import Picture
+from recognizer.emit import Recognition
+from recognizer.fault import InputFault
+from recognizer.preprocess import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a stage ended, wall time in milliseconds since 1970, and how long it took, milliseconds."""
+
+    timestamp: int
+    duration_ms: float
+
+    @classmethod
+    def since(cls, started: float) -> Self:
+        """Now, as the end of what began at ``started`` (perf_counter, seconds)."""
+        return cls(time.time_ns() // 1_000_000, round((time.perf_counter() - started) * 1_000, 3))
+
+
+@dataclass(slots=True)
+class Taken:
+    """A picture on its way, with what the worker thread came to; ``fault`` or ``prepared`` is set in the end.
+
+    ``served``: whoever gives the answer out tells business_output, for he knows what became of it.
+    """
+
+    path: str
+    events: Recognition
+    picture: Picture | None = None
+    decoded: Moment | None = None
+    prepared: Prepared | None = None
+    ended: Moment | None = None
+    fault: InputFault | None = None
+    served: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came with a picture from elsewhere: its bytes, unless it is a path, and fields for its events."""
+
+    data: bytes | None
+    carried: Mapping[str, Any]
