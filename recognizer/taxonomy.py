@@ -154,6 +154,6 @@ TAXONOMY: Final[dict[InputReason, Entry]] = {
     _R.EVENT_TIMESTAMP_UNIT: Entry("E1", _MENDED, ("timestamp",)),
     _R.EVENT_LINE_ILLEGAL: Entry("E2", _MENDED, ("event_issues",)),
     _R.EVENT_GAP: Entry("E3", tuple(Told(one, "dropped_before") for one in EventType), ("dropped_before",)),
-    _R.UNSPECIFIED: Entry("", _REFUSED, ("error", "reason_given")),
+    _R.UNSPECIFIED: Entry("", _REFUSED, ("error", "path_issues")),
 }
 """Every reason. ``dropped_before`` is a number: there the reason is told by its being there."""

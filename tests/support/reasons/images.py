@@ -75,6 +75,8 @@ def as_text(data: bytes) -> bytes:
 
 
 DEEP = np.linspace(0, 65535, 200 * 300).reshape(200, 300).astype(np.uint16)
+TRANSPARENT = np.dstack([PHOTOGRAPH, PHOTOGRAPH[..., 0]])
+HUGE = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
 BOMB = b"text\0\0" + zlib.compress(bytes(2_000_000))
 FILES: dict[Reason, dict[str, bytes]] = {
     Reason.IMAGE_NOT_AN_IMAGE: {"I1 page.jpg": b"<!DOCTYPE html><html>404", "I1 zeros.png": bytes(4096)},
@@ -92,7 +94,7 @@ FILES: dict[Reason, dict[str, bytes]] = {
         "I8 checksum.png": changed(PNG, len(PNG) // 2, bytes([PNG[len(PNG) // 2] ^ 1])),
         "I9 as text.jpg": as_text(encoded(photograph(400, 600), "JPEG", quality=95)),
     },
-    Reason.IMAGE_TOO_MANY_PIXELS: {"I10 a.png": PNG[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)) + PNG[33:]},
+    Reason.IMAGE_TOO_MANY_PIXELS: {"I10 a.png": PNG[:8] + chunk(b"IHDR", HUGE) + PNG[33:]},
     Reason.IMAGE_WRONG_EXTENSION: {"I2 a.jpg": PNG},
     Reason.IMAGE_GRAYSCALE: {
         "I18 grey.png": pillow("L", "PNG"),
@@ -102,8 +104,8 @@ FILES: dict[Reason, dict[str, bytes]] = {
     },
     Reason.IMAGE_SIXTEEN_BIT: {"I13 a.png": encoded(DEEP, "PNG"), "I13 a.tif": encoded(DEEP, "TIFF")},
     Reason.IMAGE_TWELVE_BIT: {"I14 a.png": encoded(DEEP >> 4, "PNG"), "I14 a.tif": encoded(DEEP >> 4, "TIFF")},
-    Reason.IMAGE_FLOATING_POINT: {"I15 a.tif": encoded(np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20), "TIFF")},
-    Reason.IMAGE_ALPHA: {"I16 a.png": pillow("RGBA", "PNG"), "I16 a.webp": encoded(np.dstack([PHOTOGRAPH, PHOTOGRAPH[..., 0]]), "WEBP")},
+    Reason.IMAGE_FLOATING_POINT: {"I15 a.tif": encoded((DEEP / 65535).astype(np.float32), "TIFF")},
+    Reason.IMAGE_ALPHA: {"I16 a.png": pillow("RGBA", "PNG"), "I16 a.webp": encoded(TRANSPARENT, "WEBP")},
     Reason.IMAGE_COLOR_SPACE: {"I17 a.jpg": pillow("CMYK", "JPEG"), "I17 a.tif": pillow("CMYK", "TIFF")},
     Reason.IMAGE_EXIF_ROTATED: {"I12 a.jpg": with_orientation(PHOTOGRAPH, "JPEG", 6)},
     Reason.IMAGE_ANIMATED: {f"I19 a.{kind.lower()}": frames(kind) for kind in ("GIF", "WEBP", "PNG", "TIFF")},
@@ -120,8 +122,11 @@ FILES: dict[Reason, dict[str, bytes]] = {
     },
     Reason.IMAGE_CONSTANT: {"I22 black.png": encoded(np.zeros((40, 40, 3), np.uint8), "PNG")},
     Reason.IMAGE_BLURRED: {"I24 a.jpg": blurred()},
-    Reason.IMAGE_TINY: {"I11 dot.png": encoded(photograph(1, 1), "PNG"), "I11 line.png": encoded(photograph(2, 2000), "PNG")},
-}  # fmt: skip
+    Reason.IMAGE_TINY: {
+        "I11 dot.png": encoded(photograph(1, 1), "PNG"),
+        "I11 line.png": encoded(photograph(2, 2000), "PNG"),
+    },
+}
 
 
 def found_in(path: Path) -> list[str]:
