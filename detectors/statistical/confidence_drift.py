@@ -141,12 +141,13 @@ class ConfidenceDrift(Learning):
         if found * self.bucket < self.false_alarms.every_ms:
             return None
         for number, aspect in enumerate(ASPECTS):
-            if aspect.way in self._ways:
-                change = wander.change(known, aspect, self._least(aspect))
-                if change is not None:
-                    watch.stakes = [NO_STAKES] * len(packed.VIEWS)
-                    self._begin(watch, number, change, found)
-                    return change
+            change = wander.change(known, aspect, self._least(aspect))
+            if change is not None and aspect.way in self._ways:
+                watch.stakes = [NO_STAKES] * len(packed.VIEWS)
+                self._begin(watch, number, change, found)
+                return change
+            if change is not None and aspect.way is Way.WIDENS:
+                return None  # less doubt would be told as sharpening, and is none
         return None
 
     def _bet(self, watch: Watch, known: Blocks) -> float:
@@ -259,6 +260,6 @@ def _logged(bins: Value, count: float) -> tuple[float | None, float | None]:
     """The sums of logarithms and logits of ``count`` scores with this histogram."""
     if not isinstance(bins, Bins) or not bins.counts:
         return None, None
-    share = count / sum(one for _, one in bins.counts)
-    logs = math.fsum(LOGS[place] * one for place, one in bins.counts)
-    return logs * share, math.fsum(LOGITS[place] * one for place, one in bins.counts) * share
+    share = count / sum([one for _, one in bins.counts])
+    logs = math.fsum([LOGS[place] * one for place, one in bins.counts])
+    return logs * share, math.fsum([LOGITS[place] * one for place, one in bins.counts]) * share

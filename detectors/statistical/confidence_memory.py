@@ -111,11 +111,11 @@ class Watch:
         )
 
     def append(self, block: Blocks, *, odd: bool = False) -> None:
-        self.blocks = packed.joined(self.blocks, packed.marked(block, odd=odd))
+        self.blocks = packed.joined(self.blocks, packed.marked(block, odd=True) if odd else block)
 
     def forget(self, until: int) -> None:
         """The blocks that began in this bucket or before it."""
-        self.blocks = self.blocks[np.searchsorted(self.blocks["bucket"], until, side="right") :]
+        self.blocks = self.blocks[self.blocks["bucket"].searchsorted(until, side="right") :]
 
     def restart(self, since: int) -> None:
         """Only the blocks from this bucket on are usual, whether they were before or not."""

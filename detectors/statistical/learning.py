@@ -93,9 +93,7 @@ class Learning(DetectorModel):
         findings: list[Finding] = []
         for series in frame.series:
             known = self._remembered(name, frame, memory.get(series.key), layout)
-            if known is None:
-                known = layout(query=name, judged_ms=frame.interval.start_ms)
-            state, found = judge(frame, series, known)
+            state, found = judge(frame, series, known or layout(query=name, judged_ms=frame.interval.start_ms))
             findings.extend(found)
             kept[series.key] = remember(state)
         return Detection(in_order(findings), kept)

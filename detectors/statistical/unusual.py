@@ -110,18 +110,18 @@ class Unusual(Learning):
             return Detection((), memory)
         query = self.query()
         name, start_ms = self.digest(query), frame.interval.start_ms
-        states = self.recalled(name, frame, memory, State)
         kept: dict[Key, Memory] = {}
         findings: list[Finding] = []
         present = {series.key: series for series in frame.series}
-        for key in states:
-            if key not in present:
-                kept[key] = memory[key]
+        empty = {measure.name: () for measure in query.measures}
+        for key, old in memory.items():
+            if key not in present and self._remembered(name, frame, old, State) is not None:
+                kept[key] = old
                 if self.silence_counts:
-                    present[key] = Series(key, (), {measure.name: () for measure in query.measures})
+                    present[key] = Series(key, (), empty)
         for key, series in present.items():
-            fresh = State(version=1, query=name, judged_ms=start_ms, seen_ms=start_ms)
-            state, found = self._judge(frame, series, states.get(key, fresh))
+            known = self._remembered(name, frame, memory.get(key), State)
+            state, found = self._judge(frame, series, known or State(query=name, judged_ms=start_ms, seen_ms=start_ms))
             findings.extend(found)
             kept[key] = remember(state)
         return Detection(in_order(findings), kept)

@@ -1,5 +1,7 @@
 """Blocks of scores as one small array: what is remembered of them, and how they are made comparable."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,11 +9,11 @@ from detectors.stats.robust import MAD_TO_SD, median
 from detectors.stats.series import Floats
 
 LAYOUT = np.dtype(
-    [("bucket", "<u4"), ("events", "<f4"), ("mean", "<f4"), ("spread", "<f4"), ("log", "<f4"), ("logit", "<f4")]
+    [("bucket", "<u4"), ("events", "<f4"), ("mean", "<f4"), ("log", "<f4"), ("logit", "<f4"), ("spread", "<f4")]
 )
 """One or more buckets with enough scores: the number of the first (its start divided by the length of a bucket), the
-number of scores, negative where the block belongs to a drift and so doesn't say what is usual, their mean, standard
-deviation, mean logarithm and logit (NaN where the store told no histogram)."""
+number of scores, negative where the block belongs to a drift and so doesn't say what is usual, their mean, mean
+logarithm and logit (NaN where the store told no histogram), and standard deviation."""
 
 VIEWS = ("mean", "log", "logit", "spread")
 Blocks = NDArray[np.void]
@@ -22,16 +24,17 @@ _LARGEST_FIT = 1e70
 _GROUPS_DIFFER = 1.3
 _LEAST_GROUP = 10
 _COLUMNS = LAYOUT.itemsize // 4
-_KNOWN_COLUMNS = slice(1, 4)
+_EVENTS, _FIRST_VIEW = 1, 2
 
 
 def check(rows: bytes) -> None:
     """Raises ValueError for what ``tobytes`` can't have made of blocks."""
     if len(rows) % LAYOUT.itemsize:
         raise ValueError("no whole number of blocks")
-    buckets = np.frombuffer(rows, LAYOUT)["bucket"]
-    known = np.frombuffer(rows, "<f4").reshape(-1, _COLUMNS)[:, _KNOWN_COLUMNS]
-    if not np.isfinite(known).all() or (np.abs(known[:, 0]) < 1).any() or (buckets[1:] <= buckets[:-1]).any():
+    blocks = np.frombuffer(rows, LAYOUT)
+    buckets, events = blocks["bucket"], blocks["events"]
+    in_order = not len(blocks) or ((buckets[1:] > buckets[:-1]).all() and np.abs(events).min() >= 1)
+    if not (in_order and np.isfinite(events.sum() + blocks["mean"].sum() + blocks["spread"].sum())):
         raise ValueError("not blocks in the order of time")
 
 
@@ -48,7 +51,7 @@ def made(bucket: int, events: float, sums: tuple[float, float, float, float]) ->
     mean = total / events
     variance = squares / events - mean * mean
     spread = variance**0.5 if variance > 1e-10 * squares / events else 0.0
-    limited = [min(max(value, -_LARGEST), _LARGEST) for value in (mean, spread, logs / events, logits / events)]
+    limited = [min(max(value, -_LARGEST), _LARGEST) for value in (mean, logs / events, logits / events, spread)]
     return np.array([(bucket, min(events, 1e9), *limited)], LAYOUT)
 
 
@@ -108,9 +111,10 @@ def _variance(deviations: Floats) -> float:
 
 def standardised(blocks: Blocks, fit: Floats) -> Floats:
     """One row per view: how many standard deviations a block is from the centre; as it is where there is no spread."""
+    table = blocks.view("<f4").reshape(-1, _COLUMNS).T
     centre, slope, rest = fit.T[:, :, None]
-    scale = slope * (1.0 / blocks["events"].astype(np.float64)) + np.where(slope + rest == 0, 1.0, rest)
-    values = np.array([blocks[name] for name in VIEWS], dtype=np.float64)
+    scale = slope * (1.0 / table[_EVENTS].astype(np.float64)) + np.where(slope + rest == 0, 1.0, rest)
+    values = table[_FIRST_VIEW:].astype(np.float64, order="C")
     values -= centre
     values /= np.sqrt(scale, out=scale)
     return values
@@ -122,9 +126,10 @@ Rank = tuple[int, int, int]
 def ranked(scores: Floats) -> list[Rank | None]:
     """For each view how many earlier blocks are below the newest, equal to it, and known; None if it is not."""
     newest, before = scores[:, -1:], scores[:, :-1]
-    counted = (_counts(before < newest), _counts(before == newest), _counts(np.isfinite(before)))
-    known = np.isfinite(newest[:, 0]).tolist()
-    return [rank if there else None for rank, there in zip(zip(*counted, strict=True), known, strict=True)]
+    total = before.shape[1]
+    there = [total] * len(scores) if np.isfinite(scores.sum()) else _counts(np.isfinite(before))
+    counted = zip(newest[:, 0].tolist(), _counts(before < newest), _counts(before == newest), there, strict=True)
+    return [(below, equal, known) if math.isfinite(value) else None for value, below, equal, known in counted]
 
 
 def _counts(rows: NDArray[np.bool_]) -> list[int]:

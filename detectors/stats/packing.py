@@ -1,9 +1,10 @@
 """Numbers in one piece of memory: what is counted in double precision, what there is much of in single precision.
 
-The parts of a state work on views of it, so a state is read and written as a whole, and what a value does not touch
-costs nothing.
+A `Sheet` holds the state of one series; its parts only know their places in it, so that they are made once for all
+series, and a state is read and written as a whole: what a value does not touch costs nothing.
 """
 
+import math
 from array import array
 from typing import Final
 
@@ -15,40 +16,50 @@ _LAYOUT: Final = -2.0
 _DOUBLE, _SINGLE = 8, 4
 
 
+class Places:
+    """Hands out places on a `Sheet`, in order."""
+
+    def __init__(self) -> None:
+        self.numbers_given = 0
+        self.singles_given = 0
+
+    def numbers(self, count: int) -> int:
+        """Where the next ``count`` doubles begin."""
+        begin = self.numbers_given
+        self.numbers_given = begin + count
+        return begin
+
+    def singles(self, count: int) -> int:
+        """Where the next ``count`` singles begin."""
+        begin = self.singles_given
+        self.singles_given = begin + count
+        return begin
+
+
 class Sheet:
-    """``numbers`` doubles and ``singles`` singles, all 0 or as in ``data``; handed out in order as views."""
+    """All that `Places` has handed out, 0 or as in ``data``: ``numbers`` and ``singles`` are views, ``array`` is the
+    singles once more, for numpy."""
 
-    __slots__ = ("_data", "_numbers", "_numbers_given", "_singles", "_singles_given")
+    __slots__ = ("_data", "array", "numbers", "singles")
 
-    def __init__(self, numbers: int, singles: int, data: bytes | None = None) -> None:
-        """ValueError if ``data`` is not what `packed` made of a sheet of this size."""
-        split = _DOUBLE * (1 + numbers)
-        whole = split + _SINGLE * singles
+    def __init__(self, places: Places, data: bytes | None = None) -> None:
+        """ValueError if ``data`` is not what `packed` made of a sheet with these places."""
+        split = _DOUBLE * (1 + places.numbers_given)
+        whole = split + _SINGLE * places.singles_given
         self._data = bytearray(whole) if data is None else bytearray(data)
         if len(self._data) != whole:
             raise ValueError("packed numbers of another size")
-        self._numbers = memoryview(self._data)[:split].cast("d")
-        self._singles = memoryview(self._data)[split:].cast("f")
+        view = memoryview(self._data)
+        layout = view[:_DOUBLE].cast("d")
+        self.numbers: memoryview[float] = view[_DOUBLE:split].cast("d")
+        self.singles: memoryview[float] = view[split:].cast("f")
+        self.array = np.frombuffer(self._data, np.float32, offset=split)
         if data is None:
-            self._numbers[0] = _LAYOUT
-        elif self._numbers[0] != _LAYOUT:
+            layout[0] = _LAYOUT
+        elif layout[0] != _LAYOUT:
             raise ValueError("packed numbers of another layout")
-        elif not (np.isfinite(self._numbers).all() and np.isfinite(self._singles).all()):
+        elif not math.isfinite(sum(self.numbers.tolist()) + float(np.add.reduce(self.array))):
             raise ValueError("a packed number is not finite")
-        self._numbers_given = 1
-        self._singles_given = 0
-
-    def numbers(self, count: int) -> "memoryview[float]":
-        """The next ``count`` doubles."""
-        begin = self._numbers_given
-        self._numbers_given = begin + count
-        return self._numbers[begin : begin + count]
-
-    def singles(self, count: int) -> "memoryview[float]":
-        """The next ``count`` singles."""
-        begin = self._singles_given
-        self._singles_given = begin + count
-        return self._singles[begin : begin + count]
 
     def packed(self) -> bytes:
         return bytes(self._data)
@@ -61,20 +72,20 @@ def whole(value: float, most: int) -> int:
     return int(value)
 
 
-def slide(values: "memoryview[float]", value: float) -> None:
-    """The oldest goes, ``value`` comes last."""
-    values[:-1] = values[1:]
-    values[-1] = value
+def slide(values: "memoryview[float]", begin: int, end: int, value: float) -> None:
+    """Of the values from ``begin`` to ``end`` the oldest goes, ``value`` comes last."""
+    values[begin : end - 1] = values[begin + 1 : end]
+    values[end - 1] = value
 
 
-def insert(values: "memoryview[float]", length: int, place: int, value: float) -> None:
-    """Into the first ``length`` of ``values``, which has room for one more."""
-    values[place + 1 : length + 1] = values[place:length]
+def insert(values: "memoryview[float]", place: int, end: int, value: float) -> None:
+    """At ``place``; what is from there to ``end`` moves on."""
+    values[place + 1 : end + 1] = values[place:end]
     values[place] = value
 
 
-def halve(values: "memoryview[float]", length: int) -> int:
-    """Keeps every second one of the first ``length``; how many those are."""
-    kept = array("f", values[:length:2].tolist())
-    values[: len(kept)] = memoryview(kept)
+def halve(values: "memoryview[float]", begin: int, length: int) -> int:
+    """Keeps every second one of ``length`` values; how many those are."""
+    kept = array("f", values[begin : begin + length : 2].tolist())
+    values[begin : begin + len(kept)] = memoryview(kept)
     return len(kept)

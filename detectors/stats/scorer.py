@@ -14,12 +14,12 @@ mean over all eight, reaching beyond the record, is the ``raw`` score: comparabl
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from detectors.stats.packing import Sheet, slide, whole
+from detectors.stats.packing import Places, Sheet, slide, whole
 from detectors.stats.season import DAY_S, WEEK_S, Season
 from detectors.stats.shapes import Blocks
 from detectors.stats.surprise import Surprise
@@ -43,7 +43,9 @@ _ALARMING = 5
 _RATE = 0.05
 _MOST = 10**12
 _LARGEST_VARIANCE = 10**62
-_SEEN, _ORIGIN, _MEDIAN, _MEAN, _VARIANCE = range(5)
+_SEEN, _ORIGIN, _MEDIAN, _MEAN, _VARIANCE, _DISTANCES = range(6)
+_RANKS, _BEYOND = _DISTANCES + _MEASURES, _DISTANCES + 2 * _MEASURES
+_HEAD = _DISTANCES + 3 * _MEASURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,162 +70,154 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What follows from a `Size`: lengths in values, and how many numbers the state has.
+    """What follows from a `Size`: lengths in values, and the parts of a state with their places.
 
-    steps       of the blocks on the three time scales
     turns       every how many values a measure is taken
-    smooth      over how many values the distances from day and week are averaged
     level_room  how many values are the level
     room        how many values are remembered one by one
+    residuals   where the distances from day and week lie that are averaged, begin and end
     start       after how many values the strangeness of values is learned
     """
 
-    steps: tuple[int, int, int]
+    places: Places
     turns: tuple[int, ...]
-    smooth: tuple[int, int]
     level_room: int
     room: int
+    residuals: tuple[tuple[int, int], ...]
+    blocks: tuple[Blocks, ...]
+    seasons: tuple[Season, ...]
+    past: tuple[Surprise, ...]
+    checks: tuple[Callable[[Sequence[float]], None], ...]
     start: int
-    numbers: int
-    singles: int
 
 
 @cache
 def _plan(size: Size) -> _Plan:
-    fine, middle, coarse = steps = tuple(max(1, size.warm_up // part) for part in (_FINE, _MIDDLE, _COARSE))
+    steps = [max(1, size.warm_up // part) for part in (_FINE, _MIDDLE, _COARSE)]
     halves = [max(1, step // 2) for step in steps]
     level_room = max(1, size.warm_up // _LEVEL_PART)
     room = max(level_room, *(length * step for length, step in zip(_LENGTHS, steps, strict=True)))
-    parts = [(_VARIANCE + 1 + 3 * _MEASURES, room + middle + coarse)]
-    parts += [(1, size.blocks)] * len(steps)
-    parts += [Season.room(_DAY_BINS), Season.room(_WEEK_BINS)]
-    parts += [Surprise.room(size.ranks)] * _MEASURES
+    places = Places()
+    places.numbers(_HEAD)
+    places.singles(room)
+    begins = [places.singles(step) for step in steps[1:]]
+    blocks = tuple(Blocks(step, size.blocks, places) for step in steps)
+    seasons = (Season(DAY_S, _DAY_BINS, _DAY_RATE, places), Season(WEEK_S, _WEEK_BINS, _WEEK_RATE, places))
+    past = tuple(Surprise(size.ranks, places) for _ in range(_MEASURES))
     return _Plan(
-        steps=(fine, middle, coarse),
+        places=places,
         turns=(*halves, 1, 1, halves[1], 1, 1),
-        smooth=(middle, coarse),
         level_room=level_room,
         room=room,
+        residuals=tuple((begin, begin + step) for begin, step in zip(begins, steps[1:], strict=True)),
+        blocks=blocks,
+        seasons=seasons,
+        past=past,
+        checks=(*(one.check for one in blocks), *(one.check for one in seasons), *(one.check for one in past)),
         start=max(1, size.warm_up // _START_PART),
-        numbers=sum(numbers for numbers, _ in parts),
-        singles=sum(singles for _, singles in parts),
     )
 
 
 class Scorer:
     """One series. `observe` scores the newest value, `learn` takes it into what is usual; leave out what is not."""
 
-    __slots__ = (
-        "_beyond",
-        "_blocks",
-        "_distances",
-        "_due",
-        "_newest",
-        "_past",
-        "_plan",
-        "_ranks",
-        "_recent",
-        "_residuals",
-        "_seasons",
-        "_sheet",
-        "_state",
-    )
+    __slots__ = ("_due", "_newest", "_plan", "_sheet")
 
     def __init__(self, size: Size, data: bytes | None = None) -> None:
         """A new one, or what ``data`` (`packed`) was; ValueError if that is not the state of a scorer of this size."""
         plan = self._plan = _plan(size)
-        sheet = self._sheet = Sheet(plan.numbers, plan.singles, data)
-        self._state = sheet.numbers(_VARIANCE + 1)
-        self._distances, self._ranks, self._beyond = (sheet.numbers(_MEASURES) for _ in range(3))
-        self._recent = sheet.singles(plan.room)
-        self._residuals = (sheet.singles(plan.smooth[0]), sheet.singles(plan.smooth[1]))
-        self._blocks = tuple(Blocks(step, size.blocks, sheet) for step in plan.steps)
-        self._seasons = (
-            Season(DAY_S, _DAY_BINS, _DAY_RATE, sheet),
-            Season(WEEK_S, _WEEK_BINS, _WEEK_RATE, sheet),
-        )
-        self._past = tuple(Surprise(size.ranks, sheet) for _ in range(_MEASURES))
+        sheet = self._sheet = Sheet(plan.places, data)
+        if data is not None:
+            numbers = sheet.numbers.tolist()
+            whole(numbers[_SEEN], _MOST)
+            whole(numbers[_VARIANCE], _LARGEST_VARIANCE)
+            for check in plan.checks:
+                check(numbers)
         self._due: list[int] = []
-        self._newest = self._known(self._recent)
-        whole(self._state[_SEEN], _MOST)
-        whole(self._state[_VARIANCE], _LARGEST_VARIANCE)
+        self._newest = self._known(0, plan.room)
 
     def observe(self, time_s: float, value: float) -> Scores:
         """The scores of the next value (finite), measured at ``time_s`` (seconds since 1970 UTC)."""
         value = min(max(value, -LARGEST), LARGEST)
-        state = self._state
-        if not state[_SEEN]:
-            state[_ORIGIN] = value
-        offset = value - state[_ORIGIN]
-        slide(self._recent, offset)
-        seen = state[_SEEN] = state[_SEEN] + 1.0
-        self._newest = self._known(self._recent)
-        self._due = [place for place, turn in enumerate(self._plan.turns) if seen % turn == 0.0]
+        plan, sheet = self._plan, self._sheet
+        numbers = sheet.numbers
+        if not numbers[_SEEN]:
+            numbers[_ORIGIN] = value
+        offset = value - numbers[_ORIGIN]
+        slide(sheet.singles, 0, plan.room, offset)
+        seen = numbers[_SEEN] = numbers[_SEEN] + 1.0
+        self._newest = self._known(0, plan.room)
+        self._due = [place for place, turn in enumerate(plan.turns) if turn == 1 or seen % turn == 0.0]
         self._measure(time_s, offset)
         for place in self._due:
-            self._ranks[place], self._beyond[place] = self._past[place].of(self._distances[place])
-        ranks, beyond = self._ranks[:_ALARMING].tolist(), self._beyond.tolist()
+            told = plan.past[place].of(sheet, numbers[_DISTANCES + place])
+            numbers[_RANKS + place], numbers[_BEYOND + place] = told
+        ranks, beyond = numbers[_RANKS : _RANKS + _ALARMING].tolist(), numbers[_BEYOND:_HEAD].tolist()
         return Scores(math.fsum(beyond) / _MEASURES, math.fsum(ranks) / _ALARMING)
 
     def learn(self, time_s: float, value: float, *, strangeness: bool = True) -> None:
         """Take the value that was observed last into what is usual, and how strange it was into what that is like."""
-        state = self._state
-        seen, origin, _, mean, variance = state.tolist()
+        plan, sheet = self._plan, self._sheet
+        numbers = sheet.numbers
+        seen, origin, _, mean, variance = numbers[:_DISTANCES].tolist()
         offset = min(max(value, -LARGEST), LARGEST) - origin
-        for blocks in self._blocks:
+        for blocks in plan.blocks:
             if seen % blocks.step == 0.0:
-                blocks.add(sum(self._newest[-blocks.step :]) / blocks.step)
-        if seen % self._blocks[2].step == 0.0:
-            state[_MEDIAN] = self._blocks[2].median()
-        for season in self._seasons:
-            season.learn(time_s, offset)
+                blocks.add(sheet, sum(self._newest[-blocks.step :]) / blocks.step)
+        if seen % plan.blocks[2].step == 0.0:
+            numbers[_MEDIAN] = plan.blocks[2].median(sheet)
+        for season in plan.seasons:
+            season.learn(sheet, time_s, offset)
         change = offset - mean
-        state[_MEAN] = mean + _RATE * change
-        state[_VARIANCE] = (1.0 - _RATE) * (variance + _RATE * change * change)
-        if strangeness and seen > self._plan.start:
-            distances = self._distances.tolist()
+        numbers[_MEAN] = mean + _RATE * change
+        numbers[_VARIANCE] = (1.0 - _RATE) * (variance + _RATE * change * change)
+        if strangeness and seen > plan.start:
             for place in self._due:
-                self._past[place].add(distances[place])
+                plan.past[place].add(sheet, numbers[_DISTANCES + place])
 
     def _measure(self, time_s: float, offset: float) -> None:
-        found, recent = self._distances, self._newest
-        _, _, median, mean, variance = self._state.tolist()
+        plan, sheet, recent = self._plan, self._sheet, self._newest
+        found = sheet.numbers
+        _, _, median, mean, variance = found[:_DISTANCES].tolist()
         for place in self._due:
-            if place < len(self._blocks):
-                found[place] = self._blocks[place].distance(_LENGTHS[place], recent)
+            if place < len(plan.blocks):
+                found[_DISTANCES + place] = plan.blocks[place].distance(sheet, _LENGTHS[place], recent)
             elif place == _NEWEST:
-                found[place] = self._blocks[1].distance(1, recent)
-        for place, (season, residuals) in enumerate(
-            zip(self._seasons, self._residuals, strict=True), len(self._blocks)
+                found[_DISTANCES + place] = plan.blocks[1].distance(sheet, 1, recent)
+        for place, (season, (begin, end)) in enumerate(
+            zip(plan.seasons, plan.residuals, strict=True), _DISTANCES + len(plan.blocks)
         ):
-            slide(residuals, offset - season.level(time_s))
-            found[place] = abs(_mean(self._known(residuals)))
-        found[_LEVEL] = abs(_mean(recent[-self._plan.level_room :]) - median)
+            slide(sheet.singles, begin, end, offset - season.level(sheet, time_s))
+            found[place] = abs(_mean(self._known(begin, end)))
+        found[_DISTANCES + _LEVEL] = abs(_mean(recent[-plan.level_room :]) - median)
         change = abs(offset - mean)
-        found[_SINGLE] = min(change / max(math.sqrt(variance), change / LARGEST, 1.0 / LARGEST), LARGEST)
+        single = change / max(math.sqrt(variance), change / LARGEST, 1.0 / LARGEST)
+        found[_DISTANCES + _SINGLE] = min(single, LARGEST)
 
     @property
     def learned(self) -> int:
         """How many values it has seen."""
-        return int(self._state[_SEEN])
+        return int(self._sheet.numbers[_SEEN])
 
     def usual(self, time_s: float) -> tuple[float, float]:
         """What is expected at this time, and the mean absolute error of that: by the day or the week if proven."""
-        told = [season.usual(time_s) for season in self._seasons if season.proven]
-        centre, error = min(told, key=lambda one: one[1]) if told else self._seasons[0].usual(time_s)
-        return centre + self._state[_ORIGIN], error
+        sheet, seasons = self._sheet, self._plan.seasons
+        told = [season.usual(sheet, time_s) for season in seasons if season.proven(sheet)]
+        centre, error = min(told, key=lambda one: one[1]) if told else seasons[0].usual(sheet, time_s)
+        return centre + sheet.numbers[_ORIGIN], error
 
     def newest(self, count: int) -> list[float]:
         """The newest values, at most ``count`` and at most those of the longest shape, oldest first."""
-        return [offset + self._state[_ORIGIN] for offset in self._newest[-count:]]
+        return [offset + self._sheet.numbers[_ORIGIN] for offset in self._newest[-count:]]
 
     def packed(self) -> bytes:
         """Its state; a scorer of the same size that is made of it goes on exactly."""
         return self._sheet.packed()
 
-    def _known(self, values: "memoryview[float]") -> Sequence[float]:
-        """Those that have been filled, oldest first."""
-        return values.tolist()[max(len(values) - int(self._state[_SEEN]), 0) :]
+    def _known(self, begin: int, end: int) -> Sequence[float]:
+        """Those of the singles that have been filled, oldest first."""
+        seen = int(self._sheet.numbers[_SEEN])
+        return self._sheet.singles[max(end - seen, begin) : end].tolist()
 
 
 def _mean(values: Sequence[float]) -> float:

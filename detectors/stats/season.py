@@ -4,9 +4,10 @@ Time is UTC. A clock that people live by shifts by an hour twice a year, on a da
 comes an hour early or late, the expectation is off for some days and follows within about a week.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from detectors.stats.packing import Sheet, whole
+from detectors.stats.packing import Places, Sheet, whole
 
 DAY_S: Final = 86_400.0
 WEEK_S: Final = 604_800.0
@@ -28,51 +29,48 @@ class Season:
 
     __slots__ = ("_levels", "_met", "_state", "bins", "period_s", "rate")
 
-    def __init__(self, period_s: float, bins: int, rate: float, sheet: Sheet) -> None:
-        """ValueError if ``sheet`` holds none."""
+    def __init__(self, period_s: float, bins: int, rate: float, places: Places) -> None:
         self.period_s = period_s
         self.bins = bins
         self.rate = rate
-        self._state = sheet.numbers(4)
-        self._levels = sheet.singles(bins)
-        self._met = sheet.singles(bins)
-        whole(self._state[_SEEN], _MOST)
+        self._state = places.numbers(4)
+        self._levels = places.singles(bins)
+        self._met = places.singles(bins)
 
-    @staticmethod
-    def room(bins: int) -> tuple[int, int]:
-        """How many doubles and singles it needs."""
-        return 4, 2 * bins
+    def check(self, numbers: Sequence[float]) -> None:
+        """ValueError if a sheet with these numbers holds none."""
+        whole(numbers[self._state + _SEEN], _MOST)
 
-    @property
-    def proven(self) -> bool:
+    def proven(self, sheet: Sheet) -> bool:
         """Whether the time of the cycle tells clearly better what comes than the level alone."""
-        return self._state[_ERRORS] < _PROOF * self._state[_PLAIN_ERRORS]
+        return sheet.numbers[self._state + _ERRORS] < _PROOF * sheet.numbers[self._state + _PLAIN_ERRORS]
 
-    def level(self, time_s: float) -> float:
+    def level(self, sheet: Sheet, time_s: float) -> float:
         """What this time of the cycle was like; the level of the series where it has not been met yet."""
         where = self._bin(time_s)
-        return self._levels[where] if self._met[where] else self._state[_LEVEL]
+        if sheet.singles[self._met + where]:
+            return sheet.singles[self._levels + where]
+        return sheet.numbers[self._state + _LEVEL]
 
-    def usual(self, time_s: float) -> tuple[float, float]:
+    def usual(self, sheet: Sheet, time_s: float) -> tuple[float, float]:
         """What is expected at this time, by the season if it is proven, and the mean absolute error of that."""
-        if self.proven:
-            return self.level(time_s), self._state[_ERRORS]
-        return self._state[_LEVEL], self._state[_PLAIN_ERRORS]
+        if self.proven(sheet):
+            return self.level(sheet, time_s), sheet.numbers[self._state + _ERRORS]
+        return sheet.numbers[self._state + _LEVEL], sheet.numbers[self._state + _PLAIN_ERRORS]
 
-    def learn(self, time_s: float, value: float) -> None:
-        where = self._bin(time_s)
-        met, known = self._met[where], self._levels[where]
-        before, level, errors, plain_errors = self._state.tolist()
+    def learn(self, sheet: Sheet, time_s: float, value: float) -> None:
+        where, at, numbers, singles = self._bin(time_s), self._state, sheet.numbers, sheet.singles
+        met, known = singles[self._met + where], singles[self._levels + where]
+        before, level, errors, plain_errors = numbers[at : at + 4].tolist()
         seen = min(before + 1.0, float(_MOST))
         rate = max(_ERROR_RATE, 1.0 / seen)
         told = value - (known if met >= _LEAST_TOLD else level)
-        state = self._state
-        state[_SEEN] = seen
-        state[_ERRORS] = errors + rate * (abs(told) - errors)
-        state[_PLAIN_ERRORS] = plain_errors + rate * (abs(value - level) - plain_errors)
-        state[_LEVEL] = level + max(_LEVEL_RATE, 1.0 / seen) * (value - level)
-        self._levels[where] = known + max(self.rate, 1.0 / (met + 1.0)) * (value - known)
-        self._met[where] = min(met + 1.0, _MOST)
+        numbers[at + _SEEN] = seen
+        numbers[at + _ERRORS] = errors + rate * (abs(told) - errors)
+        numbers[at + _PLAIN_ERRORS] = plain_errors + rate * (abs(value - level) - plain_errors)
+        numbers[at + _LEVEL] = level + max(_LEVEL_RATE, 1.0 / seen) * (value - level)
+        singles[self._levels + where] = known + max(self.rate, 1.0 / (met + 1.0)) * (value - known)
+        singles[self._met + where] = min(met + 1.0, _MOST)
 
     def _bin(self, time_s: float) -> int:
         return int(time_s % self.period_s / self.period_s * self.bins) % self.bins

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.stats.packing import Sheet, whole
+from detectors.stats.packing import Places, Sheet, slide, whole
 from detectors.stats.series import Floats
 
 NEIGHBOURS: Final = 3
@@ -23,39 +23,41 @@ class Blocks:
 
     __slots__ = ("_kept", "_means", "room", "step")
 
-    def __init__(self, step: int, room: int, sheet: Sheet) -> None:
-        """ValueError if ``sheet`` holds none."""
+    def __init__(self, step: int, room: int, places: Places) -> None:
         self.step = step
         self.room = room
-        self._kept = sheet.numbers(1)
-        self._means = np.asarray(sheet.singles(room))
-        whole(self._kept[0], room)
+        self._kept = places.numbers(1)
+        self._means = places.singles(room)
 
-    def add(self, mean: float) -> None:
+    def check(self, numbers: Sequence[float]) -> None:
+        """ValueError if a sheet with these numbers holds none."""
+        whole(numbers[self._kept], self.room)
+
+    def add(self, sheet: Sheet, mean: float) -> None:
         """Take in one block's mean, rounded to single precision."""
-        kept = int(self._kept[0])
+        kept = int(sheet.numbers[self._kept])
         if kept == self.room:
-            self._means[:-1] = self._means[1:]
-            self._means[-1] = mean
+            slide(sheet.singles, self._means, self._means + kept, mean)
         else:
-            self._means[kept] = mean
-            self._kept[0] = kept + 1
+            sheet.singles[self._means + kept] = mean
+            sheet.numbers[self._kept] = kept + 1
 
-    def median(self) -> float:
+    def median(self, sheet: Sheet) -> float:
         """Of all of them; there must be one."""
-        kept = int(self._kept[0])
-        ordered = np.sort(self._means[:kept])
+        kept = int(sheet.numbers[self._kept])
+        ordered = np.sort(sheet.array[self._means : self._means + kept])
         return (float(ordered[(kept - 1) // 2]) + float(ordered[kept // 2])) / 2.0
 
-    def distance(self, length: int, recent: Sequence[float]) -> float:
+    def distance(self, sheet: Sheet, length: int, recent: Sequence[float]) -> float:
         """Of the vector of the newest ``length`` blocks of ``recent``; 0 while there is nothing to compare it with."""
-        known, step = int(self._kept[0]) - length, self.step
+        known, step = int(sheet.numbers[self._kept]) - length, self.step
         if known - length + 1 < NEIGHBOURS or len(recent) < length * step:
             return 0.0
         newest = np.array(recent[-length * step :])
         if step > 1:
             newest = np.add.reduce(newest.reshape(length, step), axis=1) / step
-        apart = _windows(self._means[:known].astype(np.float64), length) - newest[:, None]
+        means = sheet.array[self._means : self._means + known].astype(np.float64)
+        apart = _windows(means, length) - newest[:, None]
         apart *= apart
         square: Floats = np.add.reduce(apart, axis=0)
         square.partition(NEIGHBOURS - 1)

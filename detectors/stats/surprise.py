@@ -8,16 +8,17 @@ every factor of ten over the record adds one, so that surprises stay comparable 
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
-from detectors.stats.packing import Sheet, halve, insert
+from detectors.stats.packing import Places, Sheet, halve, insert
 
 LEAST_VALUES: Final = 30
 """With fewer values to compare with, nothing is surprising."""
 
 _LARGEST_FACTOR = 1e6
 _MOST = 10**12
-_COUNT, _STRIDE, _HIGHEST, _BODY = range(4)
+_STRIDE, _HIGHEST, _BODY = 1, 2, 3
 
 
 class Surprise:
@@ -27,58 +28,61 @@ class Surprise:
     are more than ``top`` again, every second one goes and the rest stand for twice as many.
     """
 
-    __slots__ = ("body", "counts", "highest", "top")
+    __slots__ = ("_body", "_counts", "_highest", "_top")
 
-    def __init__(self, top: int, sheet: Sheet) -> None:
-        """ValueError if ``sheet`` holds none."""
-        self.top = top
-        self.counts = sheet.numbers(4)
+    def __init__(self, top: int, places: Places) -> None:
+        self._top = top
+        self._counts = places.numbers(4)
         """How many values there were; the stride (0 is 1); how many are kept of the highest and of the others."""
-        self.highest = sheet.singles(top)
-        self.body = sheet.singles(top + 1)
-        count, stride, highest, body = self.counts.tolist()
-        if not (0 <= max(highest, body) <= top and highest + body <= count <= _MOST and 0 <= stride <= _MOST):
+        self._highest = places.singles(top)
+        self._body = places.singles(top + 1)
+
+    def check(self, numbers: Sequence[float]) -> None:
+        """ValueError if a sheet with these numbers holds none."""
+        count, stride, highest, body = numbers[self._counts : self._counts + 4]
+        if not (0 <= max(highest, body) <= self._top and highest + body <= count <= _MOST and 0 <= stride <= _MOST):
             raise ValueError("packed counts that no past has")
 
-    @staticmethod
-    def room(top: int) -> tuple[int, int]:
-        """How many doubles and singles it needs."""
-        return 4, 2 * top + 1
-
-    def of(self, value: float) -> tuple[float, float]:
+    def of(self, sheet: Sheet, value: float) -> tuple[float, float]:
         """The surprise of ``value`` by rank alone, and with what it is beyond the record."""
-        count, stride, kept, others = self.counts.tolist()
+        count, stride, kept, others = sheet.numbers[self._counts : self._counts + 4].tolist()
         if count < LEAST_VALUES:
             return 0.0, 0.0
-        top = int(kept)
-        reached = top - bisect_left(self.highest, value, 0, top)
-        if reached == top and others:
-            below = (stride or 1.0) * (others - bisect_left(self.body, value, 0, int(others)))
+        begin, values = self._highest, sheet.singles
+        end = begin + int(kept)
+        reached = float(end - bisect_left(values, value, begin, end))
+        if reached == kept and others:
+            body = self._body
+            below = (stride or 1.0) * (others - bisect_left(values, value, body, body + int(others)) + body)
             reached += int(min(below, count - reached))
         rank = math.log10((count + 1.0) / (reached + 1.0))
         if reached or value <= 0.0:
             return rank, rank
-        return rank, rank + math.log10(value / max(self.highest[top - 1], value / _LARGEST_FACTOR))
+        return rank, rank + math.log10(value / max(values[end - 1], value / _LARGEST_FACTOR))
 
-    def add(self, value: float) -> None:
+    def add(self, sheet: Sheet, value: float) -> None:
         """Take ``value`` into the past."""
-        counts, highest, top = self.counts, self.highest, self.top
-        count = counts[_COUNT] = counts[_COUNT] + 1.0
-        kept = int(counts[_HIGHEST])
-        if kept < top:
-            insert(highest, kept, bisect_left(highest, value, 0, kept), value)
-            counts[_HIGHEST] = kept + 1.0
+        at, values = self._counts, sheet.singles
+        count, stride, kept, others = sheet.numbers[at : at + 4].tolist()
+        seen = sheet.numbers[at] = count + 1.0
+        begin = self._highest
+        end = begin + int(kept)
+        if kept < self._top:
+            insert(values, bisect_left(values, value, begin, end), end, value)
+            sheet.numbers[at + _HIGHEST] = kept + 1.0
             return
-        smallest = highest[0]
+        smallest = values[begin]
         if value > smallest:
-            place = bisect_left(highest, value)
-            highest[: place - 1] = highest[1:place]
-            highest[place - 1] = value
+            place = bisect_left(values, value, begin, end)
+            values[begin : place - 1] = values[begin + 1 : place]
+            values[place - 1] = value
             value = smallest
-        if count % (counts[_STRIDE] or 1.0) == 0.0:
-            others = int(counts[_BODY])
-            insert(self.body, others, bisect_left(self.body, value, 0, others), value)
-            counts[_BODY] = others + 1.0
-            if others == top:
-                counts[_BODY] = halve(self.body, others + 1)
-                counts[_STRIDE] = 2.0 * (counts[_STRIDE] or 1.0)
+        if seen % (stride or 1.0) == 0.0:
+            body, length = self._body, int(others)
+            end = body + length
+            insert(values, bisect_left(values, value, body, end), end, value)
+            if length < self._top:
+                sheet.numbers[at + _BODY] = length + 1.0
+            else:
+                sheet.numbers[at + _BODY] = halve(values, body, length + 1)
+                sheet.numbers[at + _STRIDE] = 2.0 * (stride or 1.0)

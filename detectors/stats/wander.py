@@ -46,10 +46,11 @@ class Aspect:
 ASPECTS = (
     Aspect(Way.SINKS, Measure.MEAN, -1.0),
     Aspect(Way.SHARPENS, Measure.MEAN, 1.0),
-    Aspect(Way.SHARPENS, Measure.DOUBT, -1.0),
     Aspect(Way.WIDENS, Measure.SPREAD, 1.0),
+    Aspect(Way.SHARPENS, Measure.DOUBT, -1.0),
 )
-"""In the order in which they are looked for: what sinks usually widens too, and is told as sinking."""
+"""In the order in which they are looked for: what sinks usually widens too, and is told as sinking; scores near 1 that
+widen bring less doubt too, as those that come still nearer to 1 weigh most, and are told as widening."""
 
 
 @dataclass(frozen=True, slots=True)

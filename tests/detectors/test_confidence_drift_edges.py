@@ -4,9 +4,11 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from detectors.base import Learner, Stage
 from detectors.frame import Frame, Interval, Series
+from detectors.parameters import Direction
 from detectors.statistical.confidence_drift import ConfidenceDrift
 from detectors.stats.scores import EDGES
 from tests.detectors.noise import MINUTE_MS, T0_MS, Change, Floats, binned, frame, score_series, scores
@@ -40,6 +42,20 @@ def test_scores_that_widen_are_told_as_widening() -> None:
     found = ConfidenceDrift().detect(frame(CHANGE + 30, drifting(widen)), {}).findings
     assert {one.details["way"] for one in found} == {"widens"}
     assert abs((found[0].since_ms - T0_MS) / MINUTE_MS - CHANGE) <= 2
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_scores_near_1_that_widen_are_no_sharpening(direction: Direction) -> None:
+    """Three times the spread around .97: most come nearer to 1, some go far away."""
+    random = np.random.default_rng(4)
+    made = [
+        np.clip(0.97 + random.normal(0, 0.06 if minute >= CHANGE else 0.02, 60), 0.0, 1.0)
+        for minute in range(CHANGE + 60)
+    ]
+    series = score_series("a", made)
+    series = replace(series, values={**series.values, "scores": tuple(binned(values, EDGES) for values in made)})
+    found = ConfidenceDrift(direction=direction, min_change=0.5).detect(frame(CHANGE + 60, series), {}).findings
+    assert {one.details["way"] for one in found} == (set() if direction is Direction.UP else {"widens"})
 
 
 def test_scores_that_sharpen_are_told_as_sharpening() -> None:

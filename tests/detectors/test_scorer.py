@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectors.stats.gate import THRESHOLD, Gate
-from detectors.stats.packing import Sheet
+from detectors.stats.packing import Places, Sheet
 from detectors.stats.scorer import LARGEST, Scorer, Scores, Size
 from detectors.stats.season import DAY_S, Season
 from detectors.stats.series import Floats
@@ -110,13 +110,15 @@ def test_huge_values_leave_finite_scores() -> None:
 def test_a_season_is_proven_by_a_rhythm_and_not_by_noise() -> None:
     """Five days of a daily course prove it; five days of noise do not."""
     random = np.random.default_rng(3)
-    rhythm, noise = (Season(DAY_S, 48, 0.2, Sheet(*Season.room(48))) for _ in range(2))
+    places = Places()
+    season = Season(DAY_S, 48, 0.2, places)
+    rhythm, noise = Sheet(places), Sheet(places)
     for place, value in enumerate(series(288 * 5).tolist()):
-        rhythm.learn(T0_S + place * STEP_S, value)
-        noise.learn(T0_S + place * STEP_S, random.normal())
-    assert rhythm.proven
-    assert not noise.proven
-    assert rhythm.usual(T0_S + 21_600)[0] == pytest.approx(60.0, abs=12)
+        season.learn(rhythm, T0_S + place * STEP_S, value)
+        season.learn(noise, T0_S + place * STEP_S, random.normal())
+    assert season.proven(rhythm)
+    assert not season.proven(noise)
+    assert season.usual(rhythm, T0_S + 21_600)[0] == pytest.approx(60.0, abs=12)
 
 
 def test_the_gate_tells_an_incident_once_and_grows_dearer() -> None:
