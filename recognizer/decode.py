@@ -4,15 +4,17 @@ The file is opened here, by its bytes, and decoded from memory: `cv2.imread` ret
 on a FIFO and crashes the process on a name that is no UTF-8.
 """
 
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 
 from recognizer import jpeg
 from recognizer.fault import InputFault
-from recognizer.inspect import FLOATING, Limits, Pixels, guard, header_issues, pixel_issues
+from recognizer.inspect import FLOATING, Limits, Pixels, guard, header_issues, pixel_issues, strips
 from recognizer.picture_format import Header, ImageFormat
 from recognizer.reasons import InputReason
 from recognizer.source import ANY_FILE, Access, PathInput, read_file
@@ -74,21 +76,32 @@ def decode(
 ) -> Picture:
     """The picture in ``data``; ``name`` is only compared with the format. `InputFault` when it can't be shown whole."""
     header = guard(data, limits)
+    with _LARGE if header.decoded_bytes > _LARGE_BYTES else nullcontext():
+        return _shown(data, name, header, limits, path_issues)
+
+
+_LARGE_BYTES: Final = 32 * 1024 * 1024
+_LARGE: Final = threading.Lock()
+"""Large pictures are decoded one at a time: threads together would need a multiple of the memory."""
+
+
+def _shown(data: bytes, name: str, header: Header, limits: Limits, path_issues: tuple[InputReason, ...]) -> Picture:
     stored = _decode(data, header)
+    shape, dtype = stored.shape, stored.dtype
     channels = 1 if stored.ndim == 2 else stored.shape[2]
-    eight_bit = _to_eight_bit(stored)
-    rgb, conversion = _to_rgb(eight_bit, has_alpha=header.alpha)
-    if header.format is ImageFormat.JPEG and _ends_in_filler(rgb) and _scan_is_short(data[: header.end], stored):
+    if header.format is ImageFormat.JPEG and _ends_in_filler(stored) and _scan_is_short(data[: header.end], stored):
         raise InputFault(InputReason.IMAGE_TRUNCATED, "JPEG is cut off: the lower part of the picture is missing")
+    twelve_bit = dtype == np.uint16 and 0 < int(stored.max()) < _TWELVE_BITS
+    rgb, conversion = _to_rgb(_to_eight_bit(stored), has_alpha=header.alpha)
     pixels = rgb if header.format in _TURNED_BY_THE_DECODER else _upright(rgb, header.orientation)
     issues = header_issues(header, name) + pixel_issues(pixels, limits)
-    if stored.dtype == np.uint16 and 0 < int(stored.max()) < _TWELVE_BITS:
+    if twelve_bit:
         issues.append(InputReason.IMAGE_TWELVE_BIT)
     return Picture(
         pixels=pixels,
         format=header.format,
-        shape=(stored.shape[0], stored.shape[1], channels),
-        dtype=str(stored.dtype),
+        shape=(shape[0], shape[1], channels),
+        dtype=str(dtype),
         conversion=conversion,
         issues=tuple(issues),
         path_issues=path_issues,
@@ -130,20 +143,32 @@ def _to_rgb(stored: Pixels, *, has_alpha: bool) -> tuple[Pixels, str]:
     if channels == 1:
         return np.asarray(cv2.cvtColor(stored, cv2.COLOR_GRAY2RGB), np.uint8), "gray_to_rgb"
     if channels == 3:
-        return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8), "bgr_to_rgb"
+        return _swapped(stored), "bgr_to_rgb"
     if channels != 4:
         raise InputFault(InputReason.IMAGE_FORMAT_UNSUPPORTED, f"{channels} channels are neither grey nor colour")
     rgb = np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGRA2RGB), np.uint8)
     return (_on_white(rgb, stored[..., 3]) if has_alpha else rgb), "bgra_to_rgb"
 
 
+def _swapped(stored: Pixels) -> Pixels:
+    """Red and blue change places; in a large picture where they are."""
+    if stored.nbytes <= _LARGE_BYTES:
+        return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
+    for strip in strips(stored):
+        strip[:] = cv2.cvtColor(strip, cv2.COLOR_BGR2RGB)
+    return stored
+
+
 def _on_white(rgb: Pixels, alpha: Pixels) -> Pixels:
-    """Composites on white: dropping alpha would show the colour hidden under transparent pixels."""
+    """Composites on white, in place: dropping alpha would show the colour hidden under transparent pixels."""
     if int(alpha.min()) == 255:
         return rgb
-    share = alpha[..., np.newaxis].astype(np.uint16)
-    mixed = (rgb * share + 255 * (255 - share) + 127) // 255
-    return mixed.astype(np.uint8)
+    top = 0
+    for strip in strips(rgb):
+        share = alpha[top : top + len(strip), :, np.newaxis].astype(np.uint16)
+        strip[:] = (strip * share + 255 * (255 - share) + 127) // 255
+        top += len(strip)
+    return rgb
 
 
 # OpenCV turns a TIFF upright even when it is asked for the pixels as stored; of the other formats it does not.
@@ -172,9 +197,9 @@ _FILLER = 128
 _NOISE = bytes((37 * index + 11) % 251 for index in range(256))
 
 
-def _ends_in_filler(rgb: Pixels) -> bool:
+def _ends_in_filler(stored: np.ndarray) -> bool:
     """Whether the last block is exactly mid-grey: what libjpeg writes, without an error, where data is missing."""
-    return bool((rgb[-8:, -8:] == _FILLER).all())
+    return bool((stored[-8:, -8:] == _FILLER).all())
 
 
 def _scan_is_short(data: bytes, stored: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,11 +21,12 @@ Pixels = NDArray[np.uint8]
 class Limits:
     """How large a picture may be, and below which side (pixels) it counts as tiny.
 
-    100 megapixels decode to 300 MB; a larger picture is refused before a byte of it is decoded.
+    64 megapixels decode to 192 MB; a larger picture is refused before a byte of it is decoded, and so is a smaller one
+    whose channels and bits would take more.
     """
 
     max_file_bytes: int = 256 * 1024 * 1024
-    max_pixels: int = 100_000_000
+    max_pixels: int = 64_000_000
     tiny_side: int = 16
 
 
@@ -160,16 +162,19 @@ def guard(data: bytes, limits: Limits) -> Header:
             InputReason.IMAGE_CORRUPT, "every line feed has a carriage return before it: transfer it in binary mode"
         )
     header = parse(image_format, data)
+    size = f"{header.width} × {header.height} pixels"
     if header.width * header.height > limits.max_pixels:
-        raise InputFault(
-            InputReason.IMAGE_TOO_MANY_PIXELS,
-            f"{header.width} × {header.height} pixels are more than the limit of {limits.max_pixels}",
-        )
+        message = f"{size} are more than the limit of {limits.max_pixels}"
+        raise InputFault(InputReason.IMAGE_TOO_MANY_PIXELS, message)
+    if header.decoded_bytes > _RGB * limits.max_pixels:
+        message = f"{size} of {header.channels} channels of {header.bit_depth} bits are more than the limit's memory"
+        raise InputFault(InputReason.IMAGE_TOO_MANY_PIXELS, message)
     if header.floating:
         raise InputFault(InputReason.IMAGE_FLOATING_POINT, FLOATING)
     return header
 
 
+_RGB: Final = 3
 FLOATING: Final = "floating-point pixels have no agreed range: convert the picture to 8 or 16 bit"
 _LINE_FEEDS_TO_JUDGE: Final = 16
 
@@ -257,5 +262,17 @@ def _deviation(pixels: NDArray[Any]) -> float:
 
 
 def _equal_channels(pixels: Pixels) -> bool:
-    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-    return bool(np.array_equal(red, green) and np.array_equal(green, blue))
+    for strip in strips(pixels):
+        green = strip[..., 1]
+        if not (np.array_equal(strip[..., 0], green) and np.array_equal(green, strip[..., 2])):
+            return False
+    return True
+
+
+_STRIP_BYTES: Final = 4 * 1024 * 1024
+
+
+def strips(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Views of some rows each: what is done to a large picture needs no second one."""
+    rows = max(1, _STRIP_BYTES * len(pixels) // max(1, pixels.nbytes))
+    return (pixels[top : top + rows] for top in range(0, len(pixels), rows))

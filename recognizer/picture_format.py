@@ -41,6 +41,11 @@ class Header:
     oddities: tuple[InputReason, ...] = ()
     end: int | None = None
 
+    @property
+    def decoded_bytes(self) -> int:
+        """What the pixels take in memory: at least three channels of eight bits."""
+        return self.width * self.height * max(3, self.channels) * (max(8, self.bit_depth) // 8)
+
 
 def truncated(image_format: ImageFormat, detail: str) -> InputFault:
     return InputFault(InputReason.IMAGE_TRUNCATED, f"{image_format.upper()} is cut off: {detail}")
