@@ -18,12 +18,15 @@ _NUMBERS: Final = tuple(b'%d",' % number for number in range(MOST))
 _WITHOUT_BRACE: Final = itemgetter(slice(1, None))
 
 
-def join_lines(events: Sequence[dict[str, Any]], head: bytes, stamped: Set[str], batch_id: str) -> bytes | None:
+def join_lines(
+    events: Sequence[dict[str, Any]], head: bytes, stamped: Set[str], batch_id: str, *, reasons_known: bool = False
+) -> bytes | None:
     """The lines of the events, one after the other, or None where one by one other lines would come of them.
 
-    head       what each line begins with, up to a comma: ``{"host":"a",``
-    stamped    the names in it: an event that brings one of its own can't have it
-    batch_id   with the number of the event added it is the event's ``event_id``
+    head            what each line begins with, up to a comma: ``{"host":"a",``
+    stamped         the names in it: an event that brings one of its own can't have it
+    batch_id        with the number of the event added it is the event's ``event_id``
+    reasons_known   whether no reason has to be found for an ``input_error``
 
     Events that bring no time all have that of the call. Raises what looking at the events raises: one of them may be
     no dict, or hold what only the careful way can write.
@@ -32,7 +35,7 @@ def join_lines(events: Sequence[dict[str, Any]], head: bytes, stamped: Set[str],
     types = set(map(dict.get, events, repeat(_TYPE)))
     timed = _TIME in names
     if (
-        EventType.INPUT_ERROR.value in types  # its reason may have to be found
+        (EventType.INPUT_ERROR.value in types and not reasons_known)
         or not all(isinstance(one, str) for one in types)
         or not names.isdisjoint(stamped)
         or (timed and not all(map(dict.__contains__, events, repeat(_TIME))))

@@ -148,17 +148,17 @@ class Emitter:
         """The beginning of a line up to the number in its event_id: ``{"host":"a",…,"event_id":"run-``."""
         return encode({**stamps, "event_id": self._run})[: -len(b'"}\n')]
 
-    def emit_block(self, events: list[dict[str, Any]]) -> bool:
+    def emit_block(self, events: list[dict[str, Any]], *, reasons_known: bool = False) -> bool:
         """Write many events (`MOST` at most), each with its ``event_type``, in one go. Never raises.
 
         False when that can't be: nothing was written, and they must be told one by one. Events that bring no time are
-        stamped with the same one; `file_dir` is left to the reader.
+        stamped with the same one; `file_dir` is left to the reader. ``reasons_known``: no ``input_error`` lacks one.
         """
         if self.sink is None:
             return True
         if self.dropped:
             return False  # one by one, the first of them tells of the losses
-        lines = self._joined(events)
+        lines = self._joined(events, reasons_known=reasons_known)
         if lines is None:
             return False
         held = self._held.lines
@@ -172,14 +172,15 @@ class Emitter:
         """Write many events, each with its ``event_type`` and nothing left to find out, in one write. Never raises."""
         for start in range(0, len(events), MOST):
             part = events[start : start + MOST]
-            if not self.emit_block(part):
+            if not self.emit_block(part, reasons_known=True):
                 with self.together():
                     for event in part:
                         self.emit(event.pop("event_type"), event)
 
-    def _joined(self, events: list[dict[str, Any]]) -> bytes | None:
+    def _joined(self, events: list[dict[str, Any]], *, reasons_known: bool) -> bytes | None:
+        batch_id = f"{self._run}{self._next()}"
         try:
-            return join_lines(events, self._many_head, self._many_stamped, f"{self._run}{self._next()}")
+            return join_lines(events, self._many_head, self._many_stamped, batch_id, reasons_known=reasons_known)
         except Exception:  # noqa: BLE001 - something is no event: one by one it is found, told and counted alone
             return None
 

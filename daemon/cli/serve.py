@@ -5,6 +5,7 @@ Works with the [recognizer,serve] extras alone, so nothing of the daemon is impo
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,6 +39,7 @@ USAGE, UNAVAILABLE = 2, 3
 )
 @click.option("--max-waiting", type=click.IntRange(1), default=256, show_default=True, help="Beyond these: 429.")
 @click.option("--max-mib", type=click.IntRange(1, 1024), default=32, show_default=True, help="Largest picture, MiB.")
+@click.option("--decode-workers", type=click.IntRange(0, 256), default=0, help="Decode in so many other processes.")
 @click.option("--low-confidence", type=click.FloatRange(0, 1), default=0.3, show_default=True, help="Withhold below.")
 def command(  # noqa: PLR0913 - the options of a verb
     *,
@@ -52,6 +54,7 @@ def command(  # noqa: PLR0913 - the options of a verb
     max_wait_ms: float,
     max_waiting: int,
     max_mib: int,
+    decode_workers: int,
     low_confidence: float,
 ) -> None:
     """Recognise pictures over HTTP: POST /recognize, GET /healthz, GET /metrics.
@@ -69,6 +72,7 @@ def command(  # noqa: PLR0913 - the options of a verb
     """
     # torch's waiting threads would spin on the processors that decode
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from recognizer.decode_worker import DecodeWorkers, WorkerFailed  # noqa: PLC0415
     from recognizer.emit import configure  # noqa: PLC0415  # torch and uvicorn cost seconds that --help need not pay
     from recognizer.inspect import Limits  # noqa: PLC0415
     from recognizer.manifest import ModelError  # noqa: PLC0415
@@ -89,7 +93,7 @@ def command(  # noqa: PLR0913 - the options of a verb
         max_wait_ms=max_wait_ms,
         max_waiting=max_waiting,
         max_upload_bytes=max_mib << 20,
-        decode_threads=os.cpu_count() or 1,
+        decode_threads=decode_workers or os.cpu_count() or 1,
         paths=bool(roots),
         trusted_proxies=trusted,
     )
@@ -108,10 +112,14 @@ def command(  # noqa: PLR0913 - the options of a verb
         recognizer = Recognizer.load(model, device, limits=limits, low_confidence=low_confidence, access=access)
     except ModelError as error:
         _fail(f"{error} ({error.code})", error.hint, UNAVAILABLE)
-    click.echo(
-        f"wumu serve: listening on http://{host}:{listener.getsockname()[1]} with {recognizer.model_name}", err=True
-    )
-    run(recognizer, settings, listener)
+    with ExitStack() as stack:
+        try:
+            workers = stack.enter_context(DecodeWorkers(decode_workers)) if decode_workers else None
+        except WorkerFailed as fault:
+            _fail(str(fault), "or decode in this process: --decode-workers 0", UNAVAILABLE)
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        click.echo(f"wumu serve: listening on {address} with {recognizer.model_name}", err=True)
+        run(recognizer, settings, listener, None if workers is None else workers.decode)
 
 
 def _fail(message: str, hint: str, code: int) -> NoReturn:

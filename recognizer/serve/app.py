@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from recognizer.adapters.trace_context import trace_fields
+from recognizer.decode import Decoder
 from recognizer.emit import log_event
 from recognizer.encode import encode
 from recognizer.pipeline import Recognizer
@@ -40,10 +41,10 @@ class _Reply:
 class Service:
     """One recognizer behind HTTP."""
 
-    def __init__(self, recognizer: Recognizer, settings: Settings) -> None:
+    def __init__(self, recognizer: Recognizer, settings: Settings, decoder: Decoder | None) -> None:
         self._recognizer, self._settings = recognizer, settings
         self._metrics = Metrics()
-        self._batcher = Batcher(recognizer, settings, self._metrics)
+        self._batcher = Batcher(recognizer, settings, self._metrics, decoder)
 
     def close(self) -> None:
         """Answer what was taken, and end."""
@@ -157,9 +158,9 @@ def status_of(reason: InputReason | None) -> int:
     return {InputReason.PATH_OUTSIDE_ROOTS: 403, InputReason.FILE_MISSING: 404}.get(reason, 422)
 
 
-def create_app(recognizer: Recognizer, settings: Settings) -> FastAPI:
+def create_app(recognizer: Recognizer, settings: Settings, decoder: Decoder | None = None) -> FastAPI:
     """The application; its lifespan ends the service: what was taken is answered first."""
-    service = Service(recognizer, settings)
+    service = Service(recognizer, settings, decoder)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

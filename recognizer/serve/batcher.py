@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from typing import Any, Final
 
+from recognizer.decode import Decoder
 from recognizer.manifest import ModelError
-from recognizer.pipeline import Recognizer, Taken
+from recognizer.pipeline import Recognizer
 from recognizer.result import Result
 from recognizer.serve.metrics import Metrics
 from recognizer.serve.settings import Settings
+from recognizer.taken import Received, Taken
 
 _Answer = Future[tuple[Taken, Result]]
 _STOP: Final = None
@@ -33,10 +35,15 @@ class Unavailable(Exception):
 
 
 class Batcher:
-    """Between many requests and one recognizer. `close` answers what was taken, then ends its threads."""
+    """Between many requests and one recognizer. `close` answers what was taken, then ends its threads.
 
-    def __init__(self, recognizer: Recognizer, settings: Settings, metrics: Metrics) -> None:
-        self._recognizer, self._settings, self._metrics = recognizer, settings, metrics
+    ``decoder``: `recognizer.decode_worker.DecodeWorkers.decode` decodes in processes of their own.
+    """
+
+    def __init__(
+        self, recognizer: Recognizer, settings: Settings, metrics: Metrics, decoder: Decoder | None = None
+    ) -> None:
+        self._recognizer, self._settings, self._metrics, self._decoder = recognizer, settings, metrics, decoder
         self._ready: queue.SimpleQueue[tuple[Taken, _Answer] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._waiting = 0
@@ -94,7 +101,7 @@ class Batcher:
 
     def _take(self, answer: _Answer, path: str, data: bytes | None, carried: Mapping[str, Any]) -> None:
         try:
-            self._ready.put((self._recognizer.take(path, data, carried), answer))
+            self._ready.put((self._recognizer.take(path, Received(data, carried), self._decoder), answer))
         except Exception as fault:  # noqa: BLE001 - whatever it is, the request that waits for it must hear of it
             _fail(answer, fault)
 

@@ -6,8 +6,10 @@ from types import FrameType
 
 import uvicorn
 
+from recognizer.decode import Decoder
 from recognizer.pipeline import Recognizer
 from recognizer.serve.app import create_app
+from recognizer.serve.protocol import within
 from recognizer.serve.settings import Settings
 
 _GRACE_SECONDS = 30
@@ -21,10 +23,15 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
-def make_server(recognizer: Recognizer, settings: Settings) -> uvicorn.Server:
-    """The server, not yet running. Requests under way when it is asked to end have 30 seconds."""
+def make_server(recognizer: Recognizer, settings: Settings, decoder: Decoder | None = None) -> uvicorn.Server:
+    """The server, not yet running. Requests under way when it is asked to end have 30 seconds.
+
+    ``decoder``: `recognizer.decode_worker.DecodeWorkers.decode` decodes in processes of their own.
+    """
     config = uvicorn.Config(
-        create_app(recognizer, settings),
+        create_app(recognizer, settings, decoder),
+        http=within(settings.head_seconds),
+        ws="none",
         log_level="warning",
         access_log=False,  # the events tell of every request
         proxy_headers=False,  # whom to believe is our own setting
@@ -35,11 +42,11 @@ def make_server(recognizer: Recognizer, settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def run(recognizer: Recognizer, settings: Settings, listener: socket.socket) -> None:
+def run(recognizer: Recognizer, settings: Settings, listener: socket.socket, decoder: Decoder | None = None) -> None:
     """Serve until SIGTERM or SIGINT asks to end, and return when what was taken is answered."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _asked_to_end)  # uvicorn raises the signal once more when it has ended
-    make_server(recognizer, settings).run(sockets=[listener])
+    make_server(recognizer, settings, decoder).run(sockets=[listener])
 
 
 def _asked_to_end(_number: int, _frame: FrameType | None) -> None:

@@ -17,7 +17,8 @@ class Settings:
     max_wait_ms        how long the first picture of a batch waits for others, milliseconds
     max_waiting        pictures that wait or are worked on; further requests are answered 429
     max_upload_bytes   largest picture that is taken in
-    body_seconds       how long a request may take to arrive, seconds; then 408
+    head_seconds       how long the request line and headers may take to arrive, seconds; then 408
+    body_seconds       how long the body may take from there, seconds; then 408
     answer_seconds     how long an answer may take from there, seconds; then 503
     decode_threads     threads that decode and prepare
     paths              whether pictures may be named by path; only files below the recognizer's roots are read
@@ -28,6 +29,7 @@ class Settings:
     max_wait_ms: float = 5.0
     max_waiting: int = 256
     max_upload_bytes: int = 32 * 1024 * 1024
+    head_seconds: float = 10.0
     body_seconds: float = 30.0
     answer_seconds: float = 30.0
     decode_threads: int = 2
@@ -37,8 +39,8 @@ class Settings:
     def __post_init__(self) -> None:
         if min(self.max_batch, self.max_waiting, self.max_upload_bytes, self.decode_threads) < 1:
             raise ValueError("max_batch, max_waiting, max_upload_bytes and decode_threads must be at least 1")
-        if self.max_wait_ms < 0 or self.body_seconds <= 0 or self.answer_seconds <= 0:
-            raise ValueError("max_wait_ms must not be negative, body_seconds and answer_seconds must be positive")
+        if self.max_wait_ms < 0 or min(self.head_seconds, self.body_seconds, self.answer_seconds) <= 0:
+            raise ValueError("max_wait_ms must not be negative; head_, body_ and answer_seconds must be positive")
 
 
 def proxies(addresses: tuple[str, ...]) -> tuple[Network, ...]:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 import requests
 
@@ -20,26 +19,12 @@ from recognizer.pipeline import Recognizer
 from recognizer.serve.settings import Settings, proxies
 from recognizer.sinks import MemorySink
 from recognizer.source import Access
-from recognizer.train import draw, load_digits
-from tests.support.emission import emitting_to, until
+from tests.support.emission import until
 from tests.support.model import Trained
-from tests.support.pictures import encoded
-from tests.support.serving import serving
+from tests.support.serving import serving, serving_command
 
 TIMEOUT = 30
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-
-
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
-
-
-@pytest.fixture(scope="module")
-def digit() -> bytes:
-    _, held_out = load_digits(0)
-    return encoded(draw(held_out.strokes[0], 100, np.random.default_rng(3)), "PNG")
 
 
 @pytest.fixture
@@ -275,16 +260,12 @@ def test_paths_are_off_unless_allowed_and_low_scores_withheld(
 def test_the_command_ends_with_0_when_asked_and_says_where_it_listens(
     digits_model: Trained, digit: bytes, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "daemon.cli", "serve", "--port", "0", "--device", "cpu"]
-    command += ["--model", str(digits_model.folder), "--log", str(tmp_path / "events.jsonl")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        line = next(one for one in process.stderr if "listening on" in one)
-        url = line.split("listening on ")[1].split()[0]
+    log = tmp_path / "events.jsonl"
+    with serving_command("--model", str(digits_model.folder), "--log", str(log)) as (url, process):
         assert upload(url, digit).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
-    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in log.read_text().splitlines()]
     assert [event["event_type"] for event in events][-1] == "business_output"
 
 
