@@ -251,7 +251,7 @@ def by_canary(module: nn.Module, pixels: Pixels) -> dict[str, str | None]:
         score=ScoreKind.SOFTMAX,
     )
     canary = record("canary.png", pixels, manifest, LABELS, module)
-    assert diagnose(prepare(pixels, SPEC).tensor, canary, SPEC) is None
+    assert diagnose(prepare(pixels, SPEC), canary, SPEC) is None
     pair = channels_first(np.stack([pixels, pixels]))  # the second: a fault of every tenth picture passes it by
     return {name: diagnose(fault(pair)[1].float(), canary, SPEC) for name, fault in FAULTS.items()}
 

@@ -46,10 +46,10 @@ def record(file: str, pixels: Pixels, manifest: Manifest, labels: tuple[str, ...
     Raises ValueError for a picture that could not tell swapped channels or a turned picture.
     """
     spec = manifest.preprocessing
-    tensor = prepare(pixels, spec).tensor
+    tensor = prepare(pixels, spec)
     samples = _samples(tensor)
     for name, axis in (("a picture upside down", 0), ("a mirrored picture", 1), ("swapped channels", 2)):
-        turned = prepare(np.ascontiguousarray(np.flip(pixels, axis)), spec).tensor
+        turned = prepare(np.ascontiguousarray(np.flip(pixels, axis)), spec)
         if _near(_samples(turned), samples, spec):
             raise ValueError(f"the picture can't tell {name}: take one with colours and without symmetry")
     with torch.inference_mode():
@@ -77,7 +77,7 @@ def check(folder: Path, manifest: Manifest, labels: tuple[str, ...], module: nn.
     except InputFault as fault:
         message = f"the canary {path} can't be read: {fault}"
         raise ModelError(ModelFault.FILE_UNREADABLE, message, hint="copy the whole model folder again") from fault
-    tensor = prepare(picture.pixels, manifest.preprocessing).tensor
+    tensor = prepare(picture.pixels, manifest.preprocessing)
     if (wrong := diagnose(tensor, canary, manifest.preprocessing)) is not None:
         message = f"the input made of the canary {_WORDS[wrong]}"
         raise ModelError(wrong, message, hint="set preprocessing in model.json as the network was trained")

@@ -1,20 +1,25 @@
-"""Asking the network about many pictures at once, so that one that makes it fail fails alone."""
+"""What a network answered, from its outputs on the device to answers on the host.
 
-import time
+One row of numbers a picture is all that comes back, small enough to be copied at once: the input's figures
+(`recognizer.tensor_facts`), the answer's (logit, entropy, whether all outputs are finite), the best scores and their
+places. float32 holds every place: nobody has 16 million labels.
+"""
+
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from recognizer.fault import InputFault
 from recognizer.manifest import ScoreKind
-from recognizer.model import Model
 from recognizer.reasons import InputReason
-from recognizer.scores import entropy
-from recognizer.tensor_facts import COLUMNS, TensorFacts, facts, from_row, measure
+from recognizer.scores import entropy, scores
+from recognizer.tensor_facts import COLUMNS, TensorFacts, from_row
 
-TOP = 3
-_HIGHEST_PROBABILITY = 1.001
+TOP: Final = 3
+_FIGURES: Final = 3
+_HIGHEST_PROBABILITY: Final = 1.001
 """Half precision rounds a sure answer up."""
 
 
@@ -39,88 +44,53 @@ class Answer:
     duration_ms: float
 
 
+def columns(classes: int) -> int:
+    """How many numbers a row has."""
+    return COLUMNS + _FIGURES + 2 * min(TOP, classes)
+
+
+def rows_of(figures: Tensor, outputs: Tensor, kind: ScoreKind) -> Tensor:
+    """Rows, float32 (pictures, columns), from `tensor_facts.measure` and the network's float32 outputs.
+
+    Nothing in it waits for a device.
+    """
+    best = scores(outputs, kind).topk(min(TOP, outputs.shape[1]), dim=1)
+    parts = (
+        figures,
+        outputs.gather(1, best.indices[:, :1]),
+        entropy(outputs, kind)[:, None],
+        outputs.isfinite().all(1)[:, None],
+        best.values,
+        best.indices,
+    )
+    return torch.cat([part.float() for part in parts], dim=1)
+
+
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one input: the network's answer or the reason why there is none, and the input's figures."""
+class Reader:
+    """From rows to answers, by the labels and the kind of score of a model."""
 
-    answer: Answer | InputFault
-    facts: TensorFacts
+    labels: tuple[str, ...]
+    kind: ScoreKind
 
-
-class Inference:
-    """A model with the batch size it has turned out to bear: after an out-of-memory it asks in smaller pieces."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._bearable: int | None = None
-
-    def answers(self, tensors: list[Tensor]) -> list[Outcome]:
-        """One outcome for each input, in their order. Never raises for what a picture or the network does."""
-        limit = self._bearable or len(tensors)
-        result: list[Outcome] = []
-        for start in range(0, len(tensors), max(1, limit)):
-            result += self._ask(tensors[start : start + limit])
-        return result
-
-    def _ask(self, tensors: list[Tensor]) -> list[Outcome]:
-        started = time.perf_counter()
-        try:
-            batch = torch.stack(tensors).to(self._model.device)
-            figures = measure(batch)
-            logits = self._model.logits(batch)
-            fault = _misshapen(logits, len(tensors), len(self._model.labels))
-            if fault is not None:
-                return [Outcome(fault, from_row(row)) for row in figures.tolist()]
-            return self._judge(logits, figures, started)
-        except Exception as error:  # noqa: BLE001  # a network may raise anything; it becomes the pictures' reason
-            fault = as_fault(error)
-        # Out of the handler, where the traceback no longer keeps the failed batch's memory.
-        if fault.reason is InputReason.MODEL_OUT_OF_MEMORY:
-            self._bearable = max(1, len(tensors) // 2)
-            if self._model.device.type == "cuda":
-                torch.cuda.empty_cache()
-        if len(tensors) == 1:
-            return [Outcome(fault, facts(tensors[0]))]
-        middle = len(tensors) // 2
-        return self._ask(tensors[:middle]) + self._ask(tensors[middle:])
-
-    def _judge(self, logits: Tensor, figures: Tensor, started: float) -> list[Outcome]:
-        outputs, kind = logits.float(), self._model.manifest.score
-        best = self._model.scores(outputs).topk(min(TOP, outputs.shape[1]), dim=1)
-        columns = (
-            figures,
-            outputs.gather(1, best.indices[:, :1]),
-            entropy(outputs, kind)[:, None],
-            outputs.isfinite().all(1)[:, None],
-            best.values,
-            best.indices,
-        )
-        # one small copy from the device, which is waited for once; a double holds every index
-        rows = torch.cat([column.double() for column in columns], 1).tolist()
-        count = best.indices.shape[1]
-        duration_ms = (time.perf_counter() - started) * 1_000
-        outcomes: list[Outcome] = []
-        for row in rows:
-            found = from_row(row[:COLUMNS])
-            logit, nats, finite, *best_of_all = row[COLUMNS:]
-            scores, places = tuple(best_of_all[:count]), best_of_all[count:]
-            answer: Answer | InputFault | None = _fault(found, finite, scores[0], kind)
-            if answer is None:
-                labels = tuple(self._model.labels[int(one)] for one in places)
-                margin = scores[0] - scores[1] if len(scores) > 1 else scores[0]
-                sizes = len(self._model.labels), len(outputs)
-                answer = Answer(labels, scores, logit, margin, nats, *sizes, duration_ms)
-            outcomes.append(Outcome(answer, found))
-        return outcomes
+    def read(self, row: list[float], batch_size: int, duration_ms: float) -> tuple[Answer | InputFault, TensorFacts]:
+        """The answer of one picture, or what is wrong with it, and its input's figures."""
+        facts = from_row(row[:COLUMNS])
+        logit, nats, finite = row[COLUMNS : COLUMNS + _FIGURES]
+        best = row[COLUMNS + _FIGURES :]
+        count = len(best) // 2
+        values, places = tuple(best[:count]), best[count:]
+        if (fault := _fault(facts, finite, values[0], self.kind)) is not None:
+            return fault, facts
+        names = tuple(self.labels[int(place)] for place in places)
+        margin = values[0] - values[1] if count > 1 else values[0]
+        sizes = len(self.labels), batch_size
+        return Answer(names, values, logit, margin, nats, *sizes, duration_ms), facts
 
 
-_DEVICE_LOST = ("cuda error", "device-side assert", "fallen off the bus", "no cuda-capable device")
-"""After these a process can't use its GPU any more."""
-
-
-def _fault(found: TensorFacts, finite: float, score: float, kind: ScoreKind) -> InputFault | None:
+def _fault(facts: TensorFacts, finite: float, score: float, kind: ScoreKind) -> InputFault | None:
     """What is wrong with an answer that came: its input, itself, or its scale."""
-    if found.bad_values:
+    if facts.bad_values:
         return InputFault(InputReason.TENSOR_NOT_FINITE, "preprocessing gave NaN or infinity")
     if not finite:
         return InputFault(InputReason.TENSOR_NOT_FINITE, "the network answered with NaN or infinity")
@@ -130,12 +100,8 @@ def _fault(found: TensorFacts, finite: float, score: float, kind: ScoreKind) -> 
     return None
 
 
-def _misshapen(logits: object, pictures: int, classes: int) -> InputFault | None:
-    if isinstance(logits, Tensor) and logits.shape == (pictures, classes):
-        return None
-    found = str(list(logits.shape)) if isinstance(logits, Tensor) else type(logits).__name__
-    message = f"the network answered {found} where [{pictures}, {classes}] was expected"
-    return InputFault(InputReason.MODEL_OUTPUT_INVALID, message)
+_DEVICE_LOST = ("cuda error", "device-side assert", "fallen off the bus", "no cuda-capable device")
+"""After these a process can't use its GPU any more."""
 
 
 def as_fault(error: Exception) -> InputFault:

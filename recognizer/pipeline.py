@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, decode, read
+from recognizer.device.driver import Moments
+from recognizer.device.lane import Handle, Judged
+from recognizer.device.opening import DEFAULT, LaneSettings, open_lane
 from recognizer.emit import Recognition, recognition
 from recognizer.emitter import EMITTER
 from recognizer.fault import InputFault
-from recognizer.infer import Answer, Inference, Outcome
+from recognizer.infer import Answer
 from recognizer.inspect import Limits
 from recognizer.manifest import ModelError, ScoreKind
 from recognizer.model import Model, load
 from recognizer.model_events import check_canary, tell_loaded, tell_refused, tell_shift
 from recognizer.paths import visible
-from recognizer.preprocess import Prepared, channel_conversion, prepare
+from recognizer.preprocess import Form, channel_conversion, form
 from recognizer.reasons import InputReason
 from recognizer.result import Result
 from recognizer.sound import is_installed
@@ -41,8 +44,7 @@ LEAST_KEPT_SHARE = 0.4
 """A crop that keeps less of a picture's area may have lost what was to be recognised. Of 16:9 it keeps .43."""
 
 
-_Answered = tuple[list[Outcome], Moment]
-_Asked = tuple[list[Taken], Future[_Answered]]
+_Asked = tuple[list[Taken], Future[Handle]]
 
 
 class Recognizer:
@@ -57,20 +59,22 @@ class Recognizer:
         canary_minutes: float | None = None,
         access: Access = ANY_FILE,
         searchable: bool | None = None,
+        lane: LaneSettings = DEFAULT,
     ) -> None:
         """``canary_minutes``: how often the canary is asked again while pictures come, or never.
 
         ``access``: which files may be read, and whether the file that was meant is read in place of a faulty path.
         ``searchable``: whether events carry the words of the path for `wumu search`; by default where pypinyin is.
+        ``lane``: how the network is run on its device; `ModelError` when it does not fit there.
         """
         self._access = access
         self._searchable = is_installed() if searchable is None else searchable
-        self._model = model
+        self._lane = open_lane(model, lane)
+        self._model = self._lane.model
         self._monitor = TensorMonitor(model.manifest.preprocessing)
         self._scored = model.manifest.score is not ScoreKind.LOGIT
         self._canary_seconds = None if canary_minutes is None else 60 * canary_minutes
         self._asked = time.monotonic()
-        self._inference = Inference(model)
         self._limits = limits
         self._low_confidence = low_confidence
         self._device = str(model.device)
@@ -86,6 +90,7 @@ class Recognizer:
         canary_minutes: float | None = None,
         access: Access = ANY_FILE,
         searchable: bool | None = None,
+        lane: LaneSettings = DEFAULT,
     ) -> "Recognizer":
         """The recognizer with the model at ``path`` (see `recognizer.model.load`), and a model_loaded event.
 
@@ -106,6 +111,7 @@ class Recognizer:
             canary_minutes=canary_minutes,
             access=access,
             searchable=searchable,
+            lane=lane,
         )
 
     @property
@@ -147,7 +153,7 @@ class Recognizer:
                 waiting.extend(pool.submit(self._prepare, path, events, decoder) for path, events in begun)
                 batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
                 asked = (batch, network.submit(self._ask, batch)) if batch else None
-                if told is not None:  # its events are built while the network works on the next batch
+                if told is not None:  # its events are built while the device works on the next batch
                     yield from self._tell(*told)
                 if asked is not None and batch_size == 1:
                     yield from self._tell(*asked)
@@ -179,7 +185,7 @@ class Recognizer:
 
         The events are written but for business_output, which is the caller's: ``one.events.business_output(…)``.
         """
-        asked: Future[_Answered] = Future()
+        asked: Future[Handle] = Future()
         asked.set_result(self._ask(batch))
         return self._tell(batch, asked)
 
@@ -220,7 +226,7 @@ class Recognizer:
                 one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
             one.decoded = Moment.since(started)
             started = time.perf_counter()
-            one.prepared = prepare(one.picture.pixels, self._model.manifest.preprocessing)
+            one.staged = self._lane.stage(one.picture.pixels)
         except InputFault as fault:
             one.fault = fault
         except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
@@ -228,40 +234,41 @@ class Recognizer:
         one.ended = Moment.since(started)
         return one
 
-    def _ask(self, batch: list[Taken]) -> _Answered:
+    def _ask(self, batch: list[Taken]) -> Handle:
         """Asks the network about those of the batch that came so far."""
         self._ask_canary()
-        started = time.perf_counter()
-        ready = [one.prepared.tensor for one in batch if one.fault is None and one.prepared is not None]
-        outcomes = self._inference.answers(ready)
-        return outcomes, Moment.since(started)
+        return self._lane.submit([one.staged for one in batch if one.fault is None and one.staged is not None])
 
-    def _tell(self, batch: list[Taken], asked: "Future[_Answered]") -> list[Result]:
+    def _tell(self, batch: list[Taken], asked: "Future[Handle]") -> list[Result]:
         """Tells and answers for all of a batch, the moment the network has answered."""
-        outcomes, inferred = asked.result()
-        answered = iter(outcomes)
+        judged = iter(asked.result().result())
         events: list[dict[str, Any]] = []
         results = []
         for one in batch:
             one.events.later = events
-            results.append(self._told(one, next(answered) if one.fault is None else one.fault, inferred))
+            results.append(self._told(one, next(judged)) if one.fault is None else self._refused(one, one.fault))
             one.events.later = None
         EMITTER.emit_all(events)
         return results
 
-    def _told(self, one: Taken, outcome: Outcome | InputFault, inferred: Moment) -> Result:
-        """The result of one picture, after its events; a fault kept it from coming as far as the network."""
+    def _refused(self, one: Taken, fault: InputFault) -> Result:
+        """The result of a picture that did not come as far as the network, after its events."""
         self._tell_decoded(one)
-        if isinstance(outcome, InputFault):
-            return self._failed(one, outcome, one.ended or inferred)
-        self._tell_prepared(one, outcome.facts)
-        answer = outcome.answer
+        return self._failed(one, fault, one.ended or Moment.since(time.perf_counter()))
+
+    def _told(self, one: Taken, judged: Judged) -> Result:
+        """The result of a picture that the network was asked about, after its events."""
+        self._tell_decoded(one)
+        if judged.facts is not None:
+            self._tell_prepared(one, judged.facts, judged.moments)
+        answer, inferred = judged.answer, Moment.of_answer(judged.moments)
         if isinstance(answer, InputFault):
             return self._failed(one, answer, inferred)
         self._tell_answer(one, answer, inferred)
-        shift = self._monitor.observe(outcome.facts, answer.scores[0], answer.entropy, answer.logit)
-        if shift is not None:
-            tell_shift(self._model, shift)
+        if judged.facts is not None:
+            shift = self._monitor.observe(judged.facts, answer.scores[0], answer.entropy, answer.logit)
+            if shift is not None:
+                tell_shift(self._model, shift)
         return self._result(one, labels=answer.labels, scores=answer.scores)
 
     def _failed(self, one: Taken, fault: InputFault, at: Moment) -> Result:
@@ -283,18 +290,20 @@ class Recognizer:
             **({"path_suggested": picture.repaired} if picture.repaired is not None else {}),
         )
 
-    def _tell_prepared(self, one: Taken, facts: TensorFacts) -> None:
-        picture, prepared = one.picture, one.prepared
-        if picture is None or prepared is None or one.ended is None:
+    def _tell_prepared(self, one: Taken, facts: TensorFacts, moments: Moments) -> None:
+        picture, spec = one.picture, self._model.manifest.preprocessing
+        if picture is None or one.ended is None:
             return
+        done = form(*picture.pixels.shape[:2], spec)
         one.events.preprocess_complete(
-            timestamp=one.ended.timestamp,
-            duration_ms=one.ended.duration_ms,
-            output_shape=prepared.output_shape,
-            resized=prepared.resized,
-            normalized=prepared.normalized,
-            channel_conversion=channel_conversion(picture.conversion, self._model.manifest.preprocessing),
-            scale_ratio=prepared.scale_ratio,
+            timestamp=round(moments.prepared_at),
+            # the picture's own part, done by its thread, and that of its batch on the device
+            duration_ms=round(one.ended.duration_ms + moments.prepare_ms, 3),
+            output_shape=done.output_shape,
+            resized=done.resized,
+            normalized=done.normalized,
+            channel_conversion=channel_conversion(picture.conversion, spec),
+            scale_ratio=done.scale_ratio,
             mean=facts.mean,
             variance=facts.variance,
             channel_means=facts.channel_means,
@@ -302,13 +311,13 @@ class Recognizer:
             tensor_min=facts.minimum,
             tensor_max=facts.maximum,
             nan_count=facts.bad_values,
-            kept_share=prepared.kept_share,
-            **({"tensor_issues": issues} if (issues := self._tensor_issues(prepared, facts)) else {}),
+            kept_share=done.kept_share,
+            **({"tensor_issues": issues} if (issues := self._tensor_issues(done, facts)) else {}),
         )
 
-    def _tensor_issues(self, prepared: Prepared, facts: TensorFacts) -> list[str]:
+    def _tensor_issues(self, done: Form, facts: TensorFacts) -> list[str]:
         issues = [] if (wrong := self._monitor.impossible(facts)) is None else [wrong.value]
-        return [*issues, InputReason.TENSOR_CROPPED.value] if prepared.kept_share < LEAST_KEPT_SHARE else issues
+        return [*issues, InputReason.TENSOR_CROPPED.value] if done.kept_share < LEAST_KEPT_SHARE else issues
 
     def _tell_answer(self, one: Taken, answer: Answer, inferred: Moment) -> None:
         one.events.inference_complete(

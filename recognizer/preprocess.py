@@ -14,34 +14,42 @@ _MAX_ASPECT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """The input of the network, float32 (3, height, width), and what a preprocess_complete event tells of it.
+class Form:
+    """What a preprocess_complete event tells of how a picture of one size becomes an input: it follows from the sizes.
 
     ``scale_ratio`` is the shorter output side by the shorter input side, ``kept_share`` how much of the picture's area
-    the network sees, 0 to 1. The figures of the tensor are taken of a whole batch (`recognizer.tensor_facts`).
+    the network sees, 0 to 1.
     """
 
-    tensor: Tensor
-    output_shape: tuple[int, ...]
+    output_shape: tuple[int, int, int]
     resized: bool
     normalized: bool
     scale_ratio: float
     kept_share: float
 
 
-def prepare(pixels: Pixels, spec: Preprocessing) -> Prepared:
-    """Resize, scale and normalise on the CPU."""
-    image = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
-    sized, ratio = _RESIZERS[spec.resize](image, spec)
-    tensor = normalized(sized, spec)[0]
-    return Prepared(
-        tensor=tensor,
-        output_shape=tuple(tensor.shape),
-        resized=sized is not image,
+@functools.lru_cache(maxsize=1024)
+def form(height: int, width: int, spec: Preprocessing) -> Form:
+    """Of a picture with these sides."""
+    ratio = _RATIOS[spec.resize](height, width, spec)
+    cut_or_scaled = (height, width) != (spec.height, spec.width) or ratio != 1
+    return Form(
+        output_shape=(3, spec.height, spec.width),
+        resized=cut_or_scaled,
         normalized=spec.mean != (0.0, 0.0, 0.0) or spec.deviation != (1.0, 1.0, 1.0),
         scale_ratio=ratio,
-        kept_share=_kept_share(pixels.shape[0], pixels.shape[1], spec),
+        kept_share=_kept_share(height, width, spec),
     )
+
+
+def prepare(pixels: Pixels, spec: Preprocessing) -> Tensor:
+    """The network's input for one picture, float32 (3, height, width), on the CPU."""
+    return to_input(images_of(pixels), spec)[0]
+
+
+def images_of(pixels: Pixels) -> Tensor:
+    """One decoded picture (height, width, 3) as pictures (1, 3, height, width), without a copy."""
+    return torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
 
 
 def to_input(images: Tensor, spec: Preprocessing) -> Tensor:
@@ -51,7 +59,7 @@ def to_input(images: Tensor, spec: Preprocessing) -> Tensor:
 
 def levels(images: Tensor, spec: Preprocessing) -> Tensor:
     """Pictures of one size in the network's size: whole grey levels, as uint8 on a CPU and as float32 elsewhere."""
-    return _RESIZERS[spec.resize](images, spec)[0]
+    return _RESIZERS[spec.resize](images, spec)
 
 
 def normalized(sized: Tensor, spec: Preprocessing) -> Tensor:
@@ -86,24 +94,23 @@ def _scaled(image: Tensor, height: int, width: int, spec: Preprocessing) -> Tens
     return scaled if scaled.dtype == torch.uint8 else scaled.round().clamp(0, 255)
 
 
-def _stretch(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
-    ratio = min(spec.height, spec.width) / min(image.shape[2:])
-    return _scaled(image, spec.height, spec.width, spec), ratio
+def _stretch(image: Tensor, spec: Preprocessing) -> Tensor:
+    return _scaled(image, spec.height, spec.width, spec)
 
 
-def _fit(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
+def _fit(image: Tensor, spec: Preprocessing) -> Tensor:
     height, width = image.shape[2:]
-    ratio = min(spec.height / height, spec.width / width)
+    ratio = _fit_ratio(height, width, spec)
     new_height, new_width = max(1, round(height * ratio)), max(1, round(width * ratio))
     scaled = _scaled(image, new_height, new_width, spec)
     top, left = (spec.height - new_height) // 2, (spec.width - new_width) // 2
     if (new_height, new_width) == (spec.height, spec.width):
-        return scaled, ratio
+        return scaled
     edges = (left, spec.width - new_width - left, top, spec.height - new_height - top)
-    return functional.pad(scaled, edges, value=spec.fill), ratio
+    return functional.pad(scaled, edges, value=spec.fill)
 
 
-def _crop(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
+def _crop(image: Tensor, spec: Preprocessing) -> Tensor:
     """The short side to size, the middle cut out; sizes and places are rounded as torchvision rounds them."""
     short = _short_side(spec)
     image = _without_far_ends(image)
@@ -114,7 +121,19 @@ def _crop(image: Tensor, spec: Preprocessing) -> tuple[Tensor, float]:
         new_height, new_width = short * height // width, short
     scaled = _scaled(image, new_height, new_width, spec)
     top, left = round((new_height - spec.height) / 2), round((new_width - spec.width) / 2)
-    return scaled[:, :, top : top + spec.height, left : left + spec.width], short / min(height, width)
+    return scaled[:, :, top : top + spec.height, left : left + spec.width]
+
+
+def _stretch_ratio(height: int, width: int, spec: Preprocessing) -> float:
+    return min(spec.height, spec.width) / min(height, width)
+
+
+def _fit_ratio(height: int, width: int, spec: Preprocessing) -> float:
+    return min(spec.height / height, spec.width / width)
+
+
+def _crop_ratio(height: int, width: int, spec: Preprocessing) -> float:
+    return _short_side(spec) / min(height, width)
 
 
 def _short_side(spec: Preprocessing) -> int:
@@ -137,8 +156,9 @@ def _kept_share(height: int, width: int, spec: Preprocessing) -> float:
     """How much of the picture's area lies in the crop."""
     if spec.resize is not Resize.CROP:
         return 1.0
-    scale = _short_side(spec) / min(height, width)
+    scale = _crop_ratio(height, width, spec)
     return round(min(1.0, spec.height / (height * scale)) * min(1.0, spec.width / (width * scale)), 4)
 
 
 _RESIZERS = {Resize.STRETCH: _stretch, Resize.FIT: _fit, Resize.CROP: _crop}
+_RATIOS = {Resize.STRETCH: _stretch_ratio, Resize.FIT: _fit_ratio, Resize.CROP: _crop_ratio}

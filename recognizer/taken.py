@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from recognizer.decode import Picture
+from recognizer.device.driver import Moments
+from recognizer.device.staging import Staged
 from recognizer.emit import Recognition
 from recognizer.fault import InputFault
-from recognizer.preprocess import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,15 @@ class Moment:
         """Now, as the end of what began at ``started`` (perf_counter, seconds)."""
         return cls(time.time_ns() // 1_000_000, round((time.perf_counter() - started) * 1_000, 3))
 
+    @classmethod
+    def of_answer(cls, moments: Moments) -> Self:
+        """When the network had answered a batch, and how long that took."""
+        return cls(round(moments.answered_at), round(moments.infer_ms, 3))
+
 
 @dataclass(slots=True)
 class Taken:
-    """A picture on its way, with what the worker thread came to; ``fault`` or ``prepared`` is set in the end.
+    """A picture on its way, with what the worker thread came to; ``fault`` or ``staged`` is set in the end.
 
     ``served``: whoever gives the answer out tells business_output, for he knows what became of it.
     """
@@ -35,7 +41,7 @@ class Taken:
     events: Recognition
     picture: Picture | None = None
     decoded: Moment | None = None
-    prepared: Prepared | None = None
+    staged: Staged | None = None
     ended: Moment | None = None
     fault: InputFault | None = None
     served: bool = False

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -22,10 +22,10 @@ from recognizer.hints import HINTS
 from recognizer.paths import visible
 
 if TYPE_CHECKING:
-    from recognizer.decode import Decoder
-    from recognizer.manifest import ModelError
-    from recognizer.pipeline import Recognizer
+    from recognizer.job import Job
     from recognizer.result import Result
+
+    Ask = Callable[[Iterator[str]], Iterator[Result]]
 
 FAILED, USAGE, NO_MODEL = 1, 2, 3
 
@@ -40,7 +40,12 @@ FAILED, USAGE, NO_MODEL = 1, 2, 3
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a picture.")
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Append the events to this file.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1…")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda, cuda:1…; all, or several by commas: a process for each.",
+)
 @click.option("--batch-size", type=click.IntRange(1, 4096), default=32, show_default=True, help="Pictures at a time.")
 @click.option(
     "--root",
@@ -83,18 +88,35 @@ def command(  # noqa: PLR0913 - the options of a verb
       wumu recognize --model digits upload/
       wumu recognize --model digits --json 'camera/**/*.png' > answers.jsonl
       find /data -newer stamp -print0 | wumu recognize --model digits -0 -
+      wumu recognize --model digits --device all --log events.jsonl upload/
     A list that is still being written is answered picture by picture with --batch-size 1.
     """
     if repair and not roots:
         _fail("--repair needs --root", "name the folders in which a file may be read instead: --root DIR", USAGE)
     _log_to(log)  # first: that the model was loaded, or refused, is an event too
-    recognizer = _load(model, device, roots, repair=repair, canary_minutes=canary_minutes)
-    started = time.monotonic()
+    if model is None:
+        hint = "--model DIR or WUMU_MODEL; to train the small digit model: python -m recognizer.train DIR"
+        _fail("no model was named", hint, NO_MODEL)
+    # torch's waiting threads would spin on the processors that decode: passive ones let twice as many pictures through.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from recognizer.job import Job  # noqa: PLC0415  # torch costs seconds that --help need not pay
+    from recognizer.manifest import ModelError  # noqa: PLC0415
+
+    job = Job(
+        model=model,
+        log=log,
+        roots=roots,
+        repair=repair,
+        canary_minutes=canary_minutes,
+        decode_workers=decode_workers,
+        batch_size=batch_size,
+    )
     failures: Counter[str] = Counter()
-    done = 0
+    started, done = time.monotonic(), 0
     try:
-        with _decoder(decode_workers) as decoder:
-            for result in _results(recognizer, arguments, decoder, batch_size=batch_size, by_nul=by_nul):
+        with _asked(job, device) as ask:
+            started = time.monotonic()  # loading is over
+            for result in _results(ask, arguments, by_nul=by_nul):
                 done += 1
                 if result.reason is not None:
                     failures[result.reason] += 1
@@ -102,7 +124,7 @@ def command(  # noqa: PLR0913 - the options of a verb
                     click.echo(result.to_json())
                 else:
                     _show(result)
-    except _model_error() as error:  # the canary, asked again
+    except ModelError as error:  # when it is loaded, or later from the canary, asked again
         _fail(f"{error} ({error.code})", error.hint, NO_MODEL)
     except BrokenPipeError:  # the reader (head, say) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -120,41 +142,17 @@ def _fail(message: str, hint: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def _decoder(workers: int) -> Iterator["Decoder"]:
-    """What decodes: so many processes of their own, or for 0 this process itself."""
-    from recognizer.decode import decode  # noqa: PLC0415  # OpenCV comes with it
-    from recognizer.decode_worker import DecodeWorkers  # noqa: PLC0415
-    from recognizer.repeats import Repeats  # noqa: PLC0415
-
-    if workers == 0:
-        yield Repeats(decode).decode
+def _asked(job: "Job", device: str) -> Iterator["Ask"]:
+    """What answers a list of paths: this process, or one for each device. Raises ModelError."""
+    if device != "all" and "," not in device:
+        recognizer = job.recognizer(device)
+        with job.decoder() as decoder:
+            yield lambda paths: recognizer.recognize(paths, batch_size=job.batch_size, decoder=decoder)
         return
-    with DecodeWorkers(workers) as processes:
-        yield Repeats(processes.decode).decode
+    from recognizer.device.fleet import Fleet, devices  # noqa: PLC0415  # only where it is asked for
 
-
-def _model_error() -> "type[ModelError]":
-    from recognizer.manifest import ModelError  # noqa: PLC0415  # msgspec comes with it, which --help need not pay for
-
-    return ModelError
-
-
-def _load(
-    folder: Path | None, device: str, roots: tuple[str, ...], *, repair: bool, canary_minutes: float | None
-) -> "Recognizer":
-    if folder is None:
-        hint = "--model DIR or WUMU_MODEL; to train the small digit model: python -m recognizer.train DIR"
-        _fail("no model was named", hint, NO_MODEL)
-    # torch's waiting threads would spin on the processors that decode: passive ones let twice as many pictures through.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from recognizer.pipeline import Recognizer  # noqa: PLC0415  # torch costs seconds that --help need not pay
-    from recognizer.source import Access, Repair  # noqa: PLC0415
-
-    policy = Repair.EXISTING_FILE_INSIDE_ROOTS if repair else Repair.NEVER
-    try:
-        return Recognizer.load(folder, device, access=Access(roots or None, policy), canary_minutes=canary_minutes)
-    except _model_error() as error:
-        _fail(f"{error} ({error.code})", error.hint, NO_MODEL)
+    with Fleet(devices(device), job) as fleet:
+        yield fleet.recognize
 
 
 def _log_to(path: Path | None) -> None:
@@ -164,17 +162,10 @@ def _log_to(path: Path | None) -> None:
     configure(sink=None if path is None else FileSink(path))
 
 
-def _results(
-    recognizer: "Recognizer",
-    arguments: tuple[str, ...],
-    decoder: "Decoder",
-    *,
-    batch_size: int,
-    by_nul: bool,
-) -> Iterator["Result"]:
+def _results(ask: "Ask", arguments: tuple[str, ...], *, by_nul: bool) -> Iterator["Result"]:
     """The results, with a bar on the terminal while they go elsewhere."""
     paths, total = _paths(arguments, by_nul=by_nul)
-    results = recognizer.recognize(paths, batch_size=batch_size, decoder=decoder)
+    results = ask(paths)
     if not sys.stderr.isatty() or sys.stdout.isatty():  # on a terminal the lines themselves tell how far it is
         yield from results
         return

@@ -21,13 +21,12 @@ from recognizer.device.driver import Driver
 from recognizer.device.lane import asker
 from recognizer.device.plan import SAFE, Layout, Measurement, Mode, Plan, Precision, choose
 from recognizer.device.program import Program, compiled, program, variant
-from recognizer.device.rows import Reader
 from recognizer.fault import InputFault
 from recognizer.formats.base import Graph, first_line
-from recognizer.infer import Answer
+from recognizer.infer import Answer, Reader
 from recognizer.manifest import ScoreKind
 from recognizer.model import Model
-from recognizer.preprocess import levels
+from recognizer.preprocess import images_of, levels
 
 SECONDS: Final = 2.0
 """For measuring, all plans together; making them ready is not counted."""
@@ -56,7 +55,7 @@ def trial(model: Model, size: int, device: torch.device) -> Trial:
     canary = model.manifest.canary
     if canary is not None:
         pixels = np.ascontiguousarray(read(model.folder / canary.file).pixels)
-        known = levels(torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0), spec).float()
+        known = levels(images_of(pixels), spec).float()
         shares = torch.rand(size, 1, 1, 1, generator=random) * 0.5  # the canary under a veil, each time another one
         shares[0] = 0
         smooth = known * (1 - shares) + smooth * shares

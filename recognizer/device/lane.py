@@ -21,10 +21,9 @@ from torch import Tensor
 from recognizer.device.driver import Driver, Moments, Step
 from recognizer.device.plan import SAFE, Mode, Plan, bucket_of, buckets
 from recognizer.device.program import compiled, inputs, program
-from recognizer.device.rows import Reader, columns
 from recognizer.device.staging import Packed, Staged, in_order, pack, stage, unpack
 from recognizer.fault import InputFault
-from recognizer.infer import Answer, as_fault
+from recognizer.infer import Answer, Reader, as_fault, columns
 from recognizer.inspect import Pixels
 from recognizer.model import Model
 from recognizer.reasons import InputReason

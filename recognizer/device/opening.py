@@ -13,7 +13,7 @@ from recognizer.device.lane import Lane
 from recognizer.device.plan import SAFE, Plan
 from recognizer.device.program import variant
 from recognizer.device.tune_cache import Key
-from recognizer.manifest import ModelError
+from recognizer.manifest import ModelError, ModelFault
 from recognizer.model import Model
 from recognizer.paths import visible
 from recognizer.sinks import say
@@ -45,8 +45,30 @@ DEFAULT = LaneSettings()
 
 
 def open_lane(model: Model, settings: LaneSettings = DEFAULT) -> Lane:
-    """The lane of a model on its device, ready for its first picture. On a GPU every size of a batch was run once."""
-    driver: Driver = CudaDriver(model.device) if model.device.type == "cuda" else CpuDriver()
+    """The lane of a model on its device, ready for its first picture. On a GPU every size of a batch was run once.
+
+    Where a full batch does not fit into the device's memory, smaller ones are taken; `ModelError` when none fits.
+    """
+    return opened(model, CudaDriver(model.device) if model.device.type == "cuda" else CpuDriver(), settings)
+
+
+def opened(model: Model, driver: Driver, settings: LaneSettings) -> Lane:
+    """The same on a given driver."""
+    largest = settings.largest
+    while True:
+        try:
+            return _opened(model, driver, replace(settings, largest=largest))
+        except torch.OutOfMemoryError as error:
+            message = f"{model.name} in batches of {largest} does not fit into the memory of {driver.device}"
+            if largest == 1:
+                hint = "free memory of the device (nvidia-smi shows who has it), or use another one"
+                raise ModelError(ModelFault.DEVICE_UNAVAILABLE, message, hint=hint) from error
+        largest //= 2
+        say(f"{visible(message)}: {largest} are asked together")
+        driver.settle()
+
+
+def _opened(model: Model, driver: Driver, settings: LaneSettings) -> Lane:
     plan = settings.plan
     if plan is None:
         plan = tuned(model, driver, settings) if driver.graphs else SAFE

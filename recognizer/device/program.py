@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from recognizer.device.plan import SAFE, Layout, Plan, Precision
-from recognizer.device.rows import pack
 from recognizer.fault import InputFault
+from recognizer.infer import rows_of
 from recognizer.manifest import Preprocessing, ScoreKind
 from recognizer.preprocess import normalized
 from recognizer.reasons import InputReason
@@ -68,7 +68,7 @@ def program(network: nn.Module, spec: Preprocessing, kind: ScoreKind, classes: i
             found = str(list(outputs.shape)) if isinstance(outputs, Tensor) else type(outputs).__name__
             message = f"the network answered {found} where [{len(levels)}, {classes}] was expected"
             raise InputFault(InputReason.MODEL_OUTPUT_INVALID, message)
-        return pack(measure(batch), outputs.float(), kind)
+        return rows_of(measure(batch), outputs.float(), kind)
 
     return rows
 

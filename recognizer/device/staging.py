@@ -10,13 +10,12 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from recognizer.inspect import Pixels
 from recognizer.manifest import Preprocessing
-from recognizer.preprocess import levels
+from recognizer.preprocess import images_of, levels
 
 _WIDEST_FILTER: Final = 32
 """Pixels of the picture for one of the input: beyond, CUDA's antialiasing may not find the shared memory it needs."""
@@ -37,8 +36,7 @@ def stage(pixels: Pixels, spec: Preprocessing, largest_bytes: int) -> Staged:
     shrink = max(height / spec.height, width / spec.width)
     if pixels.nbytes <= largest_bytes and shrink <= _WIDEST_FILTER:
         return Staged(np.ascontiguousarray(pixels), ready=False)
-    image = torch.from_numpy(pixels).permute(2, 0, 1).unsqueeze(0)
-    sized = levels(image, spec)[0].permute(1, 2, 0).contiguous()
+    sized = levels(images_of(pixels), spec)[0].permute(1, 2, 0).contiguous()
     return Staged(sized.numpy(), ready=True)
 
 

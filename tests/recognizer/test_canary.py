@@ -100,7 +100,7 @@ def test_a_network_put_into_training_mode_later_is_noticed(folder: Path) -> None
 def known() -> tuple[Tensor, Canary]:
     """The right input of the canary and what was recorded of it."""
     manifest = load_manifest()
-    return prepare(PICTURE, SPEC).tensor, record("canary.png", PICTURE, manifest, LABELS, network())
+    return prepare(PICTURE, SPEC), record("canary.png", PICTURE, manifest, LABELS, network())
 
 
 def load_manifest() -> Any:

@@ -12,7 +12,7 @@ from torchvision import transforms
 from recognizer.decode import read
 from recognizer.inspect import Pixels
 from recognizer.manifest import ChannelOrder, Interpolation, Preprocessing, Resize
-from recognizer.preprocess import channel_conversion, prepare, to_input
+from recognizer.preprocess import channel_conversion, form, prepare, to_input
 from recognizer.tensor_facts import facts
 from tests.support.pictures import colours, with_orientation
 
@@ -21,7 +21,7 @@ PLAIN = Preprocessing(height=32, width=48)
 
 def levels(pixels: Pixels, spec: Preprocessing) -> np.ndarray:
     """The prepared picture back in grey levels, height first: what the network sees, in units of the file."""
-    tensor = prepare(pixels, spec).tensor * torch.tensor(spec.deviation).reshape(3, 1, 1)
+    tensor = prepare(pixels, spec) * torch.tensor(spec.deviation).reshape(3, 1, 1)
     return ((tensor + torch.tensor(spec.mean).reshape(3, 1, 1)) * 255).permute(1, 2, 0).numpy()
 
 
@@ -58,16 +58,16 @@ def test_fit_keeps_the_proportions_and_fills_the_rest() -> None:
 def test_a_line_of_pixels_is_not_blown_up() -> None:
     """1 × 20,000 pixels with the short side scaled to 64 would be 1.3 million pixels wide."""
     spec = Preprocessing(height=32, width=32, resize=Resize.CROP, short_side=64)
-    prepared = prepare(np.full((1, 20_000, 3), 9, np.uint8), spec)
-    assert prepared.output_shape == (3, 32, 32)
+    assert prepare(np.full((1, 20_000, 3), 9, np.uint8), spec).shape == (3, 32, 32)
 
 
 def test_numbers_are_normalised_per_channel() -> None:
     spec = Preprocessing(height=2, width=2, mean=(0.5, 0.0, 1.0), deviation=(0.5, 1.0, 0.25))
     prepared = prepare(np.full((2, 2, 3), (255, 51, 0), np.uint8), spec)
-    assert torch.allclose(prepared.tensor[:, 0, 0], torch.tensor([1.0, 0.2, -4.0]))
-    assert (prepared.normalized, prepared.resized, prepared.scale_ratio) == (True, False, 1.0)
-    found = facts(prepared.tensor)
+    assert torch.allclose(prepared[:, 0, 0], torch.tensor([1.0, 0.2, -4.0]))
+    told = form(2, 2, spec)
+    assert (told.normalized, told.resized, told.scale_ratio) == (True, False, 1.0)
+    found = facts(prepared)
     assert found.mean == pytest.approx((1.0 + 0.2 - 4.0) / 3)
     assert found.variance == pytest.approx(np.var([1.0, 0.2, -4.0]))
 
@@ -75,14 +75,14 @@ def test_numbers_are_normalised_per_channel() -> None:
 def test_the_network_s_channel_order_is_kept() -> None:
     pixels = np.full((4, 4, 3), (255, 0, 51), np.uint8)
     spec = Preprocessing(height=4, width=4, channel_order=ChannelOrder.BGR)
-    assert torch.allclose(prepare(pixels, spec).tensor[:, 0, 0], torch.tensor([0.2, 0.0, 1.0]))
+    assert torch.allclose(prepare(pixels, spec)[:, 0, 0], torch.tensor([0.2, 0.0, 1.0]))
 
 
 def test_what_was_done_is_told() -> None:
-    prepared = prepare(colours(64, 96), PLAIN)
-    assert prepared.tensor.dtype == torch.float32
-    assert (prepared.output_shape, prepared.resized, prepared.normalized) == ((3, 32, 48), True, False)
-    assert prepared.scale_ratio == pytest.approx(0.5)
+    prepared, told = prepare(colours(64, 96), PLAIN), form(64, 96, PLAIN)
+    assert prepared.dtype == torch.float32
+    assert (told.output_shape, told.resized, told.normalized) == (tuple(prepared.shape), True, False)
+    assert told.scale_ratio == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,25 @@ def test_each_interpolation_is_pillow_s(interpolation: Interpolation, filter_: I
 
 def test_how_much_the_crop_kept_is_told() -> None:
     spec = Preprocessing(height=32, width=32, resize=Resize.CROP, short_side=32)
-    assert prepare(colours(40, 40), spec).kept_share == 1
-    assert prepare(colours(40, 160), spec).kept_share == pytest.approx(0.25)
-    assert prepare(colours(40, 160), Preprocessing(height=32, width=32)).kept_share == 1
+    assert form(40, 40, spec).kept_share == 1
+    assert form(40, 160, spec).kept_share == pytest.approx(0.25)
+    assert form(40, 160, Preprocessing(height=32, width=32)).kept_share == 1
+
+
+@pytest.mark.parametrize(
+    ("resize", "height", "width", "ratio", "resized"),
+    [
+        (Resize.STRETCH, 64, 128, 0.5, True),
+        (Resize.STRETCH, 32, 32, 1.0, False),
+        (Resize.FIT, 64, 128, 0.25, True),
+        (Resize.FIT, 32, 16, 1.0, True),
+        (Resize.CROP, 80, 200, 0.5, True),
+        (Resize.CROP, 32, 32, 1.25, True),
+    ],
+)
+def test_by_how_much_it_was_scaled_follows_from_the_sizes(
+    resize: Resize, height: int, width: int, ratio: float, resized: bool
+) -> None:
+    spec = Preprocessing(height=32, width=32, resize=resize, short_side=40 if resize is Resize.CROP else None)
+    told = form(height, width, spec)
+    assert (told.scale_ratio, told.resized) == (ratio, resized)

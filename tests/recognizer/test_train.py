@@ -25,7 +25,7 @@ def test_large_drawings_of_held_out_digits_are_recognised(digits_model: Trained)
     random = np.random.default_rng(1)
     _, held_out = load_digits(0)
     pictures = [draw(stroke, 200, random) for stroke in held_out.strokes[:200]]
-    batch = torch.stack([prepare(one, model.manifest.preprocessing).tensor for one in pictures])
+    batch = torch.stack([prepare(one, model.manifest.preprocessing) for one in pictures])
     right = model.logits(batch).argmax(1).numpy() == held_out.classes[:200]
     assert right.mean() >= 0.96
     assert model.labels == LABELS
@@ -35,10 +35,10 @@ def test_photos_get_low_scores_and_digits_high_ones(digits_model: Trained) -> No
     """A score has to mean something: what is no digit is not called one with confidence."""
     model = load(digits_model.folder, "cpu")
     spec = model.manifest.preprocessing
-    photos = torch.stack([prepare(photo.copy(), spec).tensor for photo in load_sample_images().images])
+    photos = torch.stack([prepare(photo.copy(), spec) for photo in load_sample_images().images])
     random = np.random.default_rng(2)
     _, held_out = load_digits(0)
-    digits = torch.stack([prepare(draw(one, 96, random), spec).tensor for one in held_out.strokes[:100]])
+    digits = torch.stack([prepare(draw(one, 96, random), spec) for one in held_out.strokes[:100]])
     best_photo = model.scores(model.logits(photos)).amax(1)
     best_digit = model.scores(model.logits(digits)).amax(1)
     assert best_photo.max() < 0.6

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.simulated_device import SimulatedDriver
 from recognizer.device.autotune import autotune, disagreement, plans, trial
 from recognizer.device.driver import CpuDriver
-from recognizer.device.opening import LaneSettings, open_lane, tuned
+from recognizer.device.opening import LaneSettings, open_lane, opened, tuned
 from recognizer.device.plan import SAFE, Layout, Measurement, Mode, Plan, Precision, choose
 from recognizer.device.program import variant
 from recognizer.fault import InputFault
 from recognizer.formats.base import Graph
 from recognizer.infer import Answer
-from recognizer.manifest import ScoreKind
+from recognizer.manifest import ModelError, ModelFault, ScoreKind
 from recognizer.model import load
 from recognizer.reasons import InputReason
 from tests.support.model import Trained
@@ -167,3 +168,27 @@ def test_measurements_are_kept_beside_the_choice(digits_model: Trained, tmp_path
     tuned(load(digits_model.folder, "cpu"), CpuDriver(), LaneSettings(largest=4, cache=path))
     assert path.read_text().count('"batch_ms"') == len(Precision) * len(Layout)
     assert Measurement(SAFE, 1.0).fault == ""
+
+
+class Bears(Brightness):
+    """Has no memory for more than so many pictures."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, batch: Tensor) -> Tensor:
+        if len(batch) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().forward(batch)
+
+
+def test_batches_that_do_not_fit_are_halved_at_the_start(capfd: pytest.CaptureFixture[str]) -> None:
+    """Said once for each size; a model that does not fit at all is refused."""
+    network = Bears(10)
+    opened(model_of(network), SimulatedDriver(0.0), LaneSettings(largest=32))
+    assert max(network.asked) == 8
+    assert capfd.readouterr().err.count("asked together") == 2
+    with pytest.raises(ModelError, match="does not fit into the memory of cpu") as caught:
+        opened(model_of(Bears(0)), SimulatedDriver(0.0), LaneSettings(largest=2))
+    assert caught.value.code is ModelFault.DEVICE_UNAVAILABLE
