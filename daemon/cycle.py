@@ -232,7 +232,7 @@ class Cycle:
         for channel, count in self._ledger.heard_of_open().items():
             if channel not in self._config.channels:
                 LOG.warning(
-                    "channel %s is in alerts.yaml no more: it heard of %d alerts that go on, not how they end",
+                    "channel %s is in alerts.yaml no more and won't hear how alerts end; it was told of %d that go on",
                     channel,
                     count,
                 )

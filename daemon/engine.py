@@ -22,7 +22,7 @@ from daemon.notify.announce import Announcer
 from daemon.notify.outbox import Sender, SendReport
 from daemon.notify.registry import make_channels
 from daemon.store.base import EventStore
-from daemon.watch import Trouble, Watch
+from daemon.watch import OF_A_CHANNEL, Trouble, Watch
 from detectors.duration import DAY_MS
 from rules.model import Config
 
@@ -72,8 +72,8 @@ class Engine:
         """Nobody will see a rule, a channel or logs in order that the configuration does not have."""
         there = {
             Trouble.RULE_FAILING: {rule.id for rule in self.config.rules},
-            Trouble.MESSAGE_UNDELIVERABLE: set(self.config.channels),
             Trouble.INGEST_STALLED: {""} if self.config.ingest.enabled else set(),
+            **{trouble: set(self.config.channels) for trouble in OF_A_CHANNEL},
         }
         for trouble, names in there.items():
             for name in set(self.watch.names(trouble)) - names:
@@ -147,20 +147,31 @@ class Engine:
                 word.detail,
             )
         report = self._sender.send_due(now_ms)
+        self._watch_channels(report, now_ms)
+        return report
+
+    def _watch_channels(self, report: SendReport, now_ms: int) -> None:
+        """Whether messages arrive. A message for a channel that is gone is the configuration's doing, no trouble."""
         lost = Counter(letter.channel for letter in report.dead)
         for letter in report.dead:
             if letter.channel in self.config.channels:
                 self._undeliverable(letter.channel, letter.row_id, letter.detail, now_ms)
-        for name in {*report.reached} - {*lost}:
-            self.watch.seen(Trouble.MESSAGE_UNDELIVERABLE, name, "", now_ms)
+        for name, why in report.failing.items():
+            if name not in self.watch.names(Trouble.CHANNEL_FAILING):
+                LOG.warning("a message to channel %s is put off and tried again: %s", name, why)
+            self.watch.seen(Trouble.CHANNEL_FAILING, name, why, now_ms)
+        for name in {*report.reached} - {*lost, *report.failing}:
+            if name in self.watch.names(Trouble.CHANNEL_FAILING):
+                LOG.info("messages to channel %s arrive again", name)
+            for trouble in OF_A_CHANNEL:
+                self.watch.seen(trouble, name, "", now_ms)
         for name in {*lost} - {*self.config.channels}:
             LOG.warning(
-                "channel %s is in alerts.yaml no more: %d messages that waited for it are given up; "
+                "channel %s is in alerts.yaml no more; messages that waited for it and are given up: %d; "
                 "wumu alerts --dead lists them",
                 name,
                 lost[name],
             )
-        return report
 
     def _undeliverable(self, channel: str, message_id: str, detail: str, at_ms: int) -> None:
         self.watch.seen(Trouble.MESSAGE_UNDELIVERABLE, channel, f"message {message_id}: {detail}", at_ms)

@@ -18,6 +18,7 @@ class Trouble(enum.StrEnum):
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     INGEST_STALLED = "ingest_stalled"
     RULE_FAILING = "rule_failing"
+    CHANNEL_FAILING = "channel_failing"
     MESSAGE_UNDELIVERABLE = "message_undeliverable"
 
 
@@ -26,9 +27,12 @@ PATIENCE_MS = {
     Trouble.LEDGER_UNAVAILABLE: 60_000,
     Trouble.INGEST_STALLED: 300_000,
     Trouble.RULE_FAILING: 300_000,
+    Trouble.CHANNEL_FAILING: 300_000,
     Trouble.MESSAGE_UNDELIVERABLE: 0,
 }
 """How long a trouble must last before it is told, milliseconds."""
+OF_A_CHANNEL = frozenset({Trouble.CHANNEL_FAILING, Trouble.MESSAGE_UNDELIVERABLE})
+"""``name`` is a channel's then. They are over once something reaches it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

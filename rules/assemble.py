@@ -11,7 +11,7 @@ from detectors.condition import Always, Condition
 from detectors.query import MINUTE_MS, AnyMeasure, Measure
 from recognizer.paths import visible
 from rules.condition_lint import check_condition
-from rules.fields import FIELDS, did_you_mean
+from rules.fields import FIELDS, did_you_mean, unknown_field
 from rules.layout import RuleLayout, TimersLayout, keys_of
 from rules.model import Policy, Rule, Severity
 from rules.problems import ProblemCode
@@ -164,8 +164,8 @@ def _fields_exist(detector: Detector, raw: Mapping[str, Any], path: Path, report
 
 
 def _unknown_field(name: str, path: Path, report: Report) -> None:
-    hint = did_you_mean(name, FIELDS) or "docs/reference/kql.md lists the fields"
-    report.add(ProblemCode.UNKNOWN_FIELD, f'no event has a field "{visible(name, 60)}"', path, hint=hint)
+    message, hint = unknown_field(name)
+    report.add(ProblemCode.UNKNOWN_FIELD, message, path, hint=hint)
 
 
 def _fields_of(measure: AnyMeasure) -> Iterable[str]:

@@ -12,6 +12,7 @@ _NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
 Interval = Annotated[DurationMs, Field(ge=1_000)]
+Retention = Annotated[DurationMs, Field(ge=3_600_000)]
 
 
 def _link(value: str) -> str:
@@ -80,7 +81,7 @@ class FileLayout(Layout):
     ingest: IngestLayout = Field(default=IngestLayout(), description="which log files are read")
     tick: Interval = Field(default=5_000, description="how often the daemon looks for rules that are due")
     catch_up: DurationMs = Field(default=86_400_000, description="how far back a stop is made up for")
-    retention: DurationMs = Field(default=30 * 86_400_000, description="how long events are kept")
+    retention: Retention = Field(default=30 * 86_400_000, description="how long events are kept")
     channels: dict[Name, dict[str, Any]] = Field(default={}, description="ways to tell people, by a name of yours")
     defaults: TimersLayout = Field(default=TimersLayout(), description="what holds for rules that don't say otherwise")
     rules: list[dict[str, Any]] = Field(description="the list of rules")

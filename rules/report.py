@@ -90,12 +90,14 @@ class Report:
     def unknown_key(self, name: str, valid: list[str], path: Path) -> None:
         """``path`` ends in a key that nothing reads."""
         hint = "YAML 1.2 has no merge key; write what is common under defaults:" if name == "<<" else None
+        written = self.document.plain(path[:-1])
+        free = [one for one in valid if one not in written] if isinstance(written, dict) else valid
         self.add(
             ProblemCode.UNKNOWN_KEY,
             f"unknown key {visible(name, 60)}",
             path,
             key=True,
-            hint=hint or did_you_mean(name, valid),
+            hint=hint or did_you_mean(name, free),
         )
 
     def _add_pydantic(self, model: type[BaseModel], error: ErrorDetails, path: Path) -> None:

@@ -15,7 +15,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from detectors.condition import Always, Condition, Not, Op, Or, all_of, any_of
 from recognizer.paths import visible
 from rules import literals
-from rules.fields import FIELDS, did_you_mean
+from rules.fields import FIELDS, unknown_field
 from rules.kql import to_kql
 from rules.literals import Literal, UnknownFieldError, WhereError
 
@@ -135,10 +135,8 @@ class _Builder:
             hint = "name each field: file_path: a or file_dir: a"
             raise literal.fault("wildcards are not supported in the name of a field", hint)
         if name not in FIELDS:
-            hint = did_you_mean(name, FIELDS) or "docs/reference/kql.md lists the fields"
-            raise UnknownFieldError(
-                f'no event has a field "{visible(name, 60)}"', literal.position, len(literal.raw), hint
-            )
+            message, hint = unknown_field(name)
+            raise UnknownFieldError(message, literal.position, len(literal.raw), hint)
         return name
 
     def _literal(self, tree: Tree[Token]) -> Literal:

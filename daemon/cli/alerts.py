@@ -13,10 +13,12 @@ from daemon.cli.ask import order
 from daemon.cli.common import (
     CELL_CHARACTERS,
     FOUND,
+    USAGE,
     config_option,
     counted,
     echo_json,
     echo_table,
+    fail,
     faults_shown,
     json_option,
     key_text,
@@ -70,6 +72,8 @@ def command(
 
     Exit code 1 while an alert fires, so that a script can ask.
     """
+    if alert_id == "":  # a script's empty variable must not mean all
+        fail("ALERT_ID is empty", "wumu alerts lists what there is", USAGE)
     if dead or retry:
         letters = order("retry", {"alert": alert_id}, config_path, state_dir) if retry else _dead(alert_id, state_dir)
         _show_letters(letters, retried=retry, as_json=as_json)

@@ -3,7 +3,7 @@
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -26,6 +26,7 @@ from daemon.cli.main import HELP
 from daemon.control import NotRunning, call
 from daemon.errors import WumuError
 from daemon.notify.registry import make_channels
+from daemon.watch import Trouble
 from recognizer.paths import visible
 from rules.model import Config
 
@@ -42,6 +43,14 @@ class Check:
     ok: bool
     detail: str
     hint: str = ""
+
+
+_SEE_LOG = "see the daemon's log: journalctl -u wumu"
+_WAYS_OUT: Mapping[str, str] = {
+    Trouble.RULE_FAILING: "see its last turns: wumu explain RULE",
+    Trouble.CHANNEL_FAILING: "nothing is lost: its messages are tried again; see whether its server works",
+    Trouble.MESSAGE_UNDELIVERABLE: "mend the channel, then send what was given up again: wumu alerts --retry",
+}
 
 
 @click.command(context_settings=HELP)
@@ -122,7 +131,7 @@ def _daemon(config: Config, state_dir: Path) -> Iterator[Check]:
         known = ", ".join(f"{count} series {stage}" for stage, count in stages.items())
         yield Check(f"rule {name}", ok=True, detail=known)
     for name, detail in status["troubles"].items():
-        yield Check(name, ok=False, detail=detail, hint="see the daemon's log: journalctl -u wumu")
+        yield Check(name, ok=False, detail=detail, hint=_WAYS_OUT.get(name.split()[0], _SEE_LOG))
     ingest = status["ingest"] or {}
     for path, problem in ingest.get("problems", {}).items():
         yield Check("log file", ok=False, detail=f"{path}: {problem}", hint="let the daemon's user read it")

@@ -1,5 +1,6 @@
 """`wumu tune`: what other settings would have cost."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from daemon.cli.common import (
     json_option,
 )
 from daemon.cli.main import HELP
+from daemon.errors import BadRequest
 from daemon.picture import draw_costs
 from daemon.tune import Candidate, Tuned, tune
 
@@ -45,6 +47,8 @@ def command(wanted: history.Wanted, at_most: float, picture: Path | None, *, as_
 
     Exit code 1 when a rule could not be replayed to the end.
     """
+    if math.isnan(at_most):
+        raise BadRequest("--at-most is no number", hint="for example: --at-most 0.5")
     with wanted.open(drawn=picture is not None) as past:
         results = [
             tune(

@@ -11,7 +11,7 @@ from daemon.notify.decide import Telling
 from daemon.notify.present import Presence
 from daemon.notify.render import Rendered, render, render_mark, render_self
 from daemon.store.base import Ask, EventStore, Sample
-from daemon.watch import Trouble, Word
+from daemon.watch import OF_A_CHANNEL, Word
 from detectors.condition import all_of
 from detectors.finding import Finding
 from detectors.keys import key_condition
@@ -131,7 +131,7 @@ class Announcer:
                 ),
             )
             for channel in self._config.channels
-            if word.trouble is not Trouble.MESSAGE_UNDELIVERABLE or channel != word.name
+            if word.trouble not in OF_A_CHANNEL or channel != word.name
         )
 
     def _rendered(self, notice: Notice, channels: Sequence[str]) -> Iterator[tuple[str, Message]]:

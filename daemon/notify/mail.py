@@ -290,6 +290,12 @@ def _failure(
 def _response_failure(error: smtplib.SMTPResponseException, server: str, secret: str | None) -> DeliveryError:
     """Greeting, HELO, STARTTLS, MAIL or DATA answered with a refusal."""
     said = _words(error.smtp_code, error.smtp_error, secret)
+    if not 200 <= error.smtp_code < 600:
+        return _retryable(
+            f"{server} does not speak SMTP: it says {shown_reply(error.smtp_error, (secret,) if secret else ())}",
+            DeliveryReason.CONNECTION,
+            hint="see host:, port: and security: of the channel",
+        )
     if b" 4.7." in b" " + _as_bytes(error.smtp_error):
         return _retryable(f"{server} wants fewer mails: {said}", DeliveryReason.RATE_LIMITED)
     of_the_message = isinstance(error, smtplib.SMTPDataError)

@@ -100,15 +100,15 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendReport:
-    """What happened since the last report. ``reached`` are the channels that accepted something, ``busy`` those still
-    at work, ``broken`` those that failed last."""
+    """What happened since the last report. ``reached`` are the channels that accepted something, ``failing`` those at
+    which a message was put off since then, and why; ``busy`` those still at work."""
 
     delivered: int = 0
     reached: tuple[str, ...] = ()
     retried: int = 0
     dead: tuple[DeadLetter, ...] = ()
     busy: tuple[str, ...] = ()
-    broken: Mapping[str, str] = field(default_factory=dict)
+    failing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,6 @@ class _Breaker:
 
     failures: int = 0
     open_until_s: float = 0.0
-    why: str = ""
 
 
 @dataclass(slots=True)
@@ -134,6 +133,7 @@ class _Tally:
     delivered: int = 0
     retried: int = 0
     reached: set[str] = field(default_factory=set)
+    failing: dict[str, str] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
 
 
@@ -237,7 +237,7 @@ class Sender:
             retried=tally.retried,
             dead=tuple(tally.dead),
             busy=tuple(name for name, worker in self._workers.items() if worker.busy),
-            broken={name: breaker.why for name, breaker in self._breakers.items() if breaker.failures},
+            failing=tally.failing,
         )
 
     def close(self, wait_s: float = 5.0) -> None:
@@ -291,12 +291,14 @@ class Sender:
             self._rows.delivered(row.id, now_ms, "accepted by the receiver")
             self._tally.delivered += 1
             self._tally.reached.add(row.channel)
+            self._tally.failing.pop(row.channel, None)
         elif not failure.retryable or (row.first_try_ms is not None and now_ms - row.first_try_ms >= GIVE_UP_MS):
             self._bury(row, failure)
         else:
             next_ms = now_ms + round(self._delay_s(row, row.attempts, failure, LONGEST_DELAY_S) * 1_000)
             self._rows.retry(row.id, now_ms, next_ms, failure.reason, _explained(failure), failure.delivered)
             self._tally.retried += 1
+            self._tally.failing[row.channel] = _explained(failure)
         self._move_breaker(row, failure)
 
     def _bury(self, row: OutboxRow, failure: DeliveryError) -> None:
@@ -314,7 +316,6 @@ class Sender:
             self._breakers[row.channel] = _Breaker()
             return
         breaker.failures += 1
-        breaker.why = _explained(failure)
         if breaker.failures >= FAILURES_TO_BREAK or failure.after_s is not None:
             delay_s = self._delay_s(row, breaker.failures - FAILURES_TO_BREAK, failure, LONGEST_BREAK_S)
             breaker.open_until_s = self._clock.monotonic() + delay_s

@@ -66,6 +66,31 @@ def test_a_channel_that_loses_messages_is_not_over_because_another_works(site: S
     assert receiver.heard("pager") == 2
 
 
+def test_a_channel_whose_messages_do_not_arrive_is_told_to_the_others(
+    site: Site, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ops answers 503 for ever: nobody should have to wait three days to hear it. It is over when one arrives."""
+    receiver.path_replies["ops"] = Reply(status=503)
+    site.post("m")
+    with caplog.at_level("INFO", "wumu.engine"):
+        for _ in range(PATIENCE_MS[Trouble.CHANNEL_FAILING] // 1_000 + 5):
+            site.engine.send()
+            site.clock.advance_ms(1_000)
+        assert (receiver.heard("pager"), list(site.engine.watch.troubles)) == (1, ["channel_failing ops"])
+        receiver.path_replies.clear()
+        site.post("n")
+        site.clock.advance_ms(HOUR)
+        site.deliver()
+    assert (receiver.heard("pager"), site.engine.watch.troubles) == (2, {})
+    said = [record.getMessage().split(":")[0] for record in caplog.records]
+    assert said == [
+        "a message to channel ops is put off and tried again",
+        "channel_failing ops lasts",
+        "messages to channel ops arrive again",
+        "channel_failing ops is over",
+    ]
+
+
 def test_a_reload_that_fails_leaves_the_engine_at_work(site: Site, receiver: Receiver) -> None:
     """The new rules can't be written down: the old engine still sends."""
     site.engine.turn()

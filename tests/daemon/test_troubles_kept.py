@@ -20,6 +20,7 @@ TROUBLES = [
     pytest.param(Trouble.LEDGER_UNAVAILABLE, "", id="ledger"),
     pytest.param(Trouble.INGEST_STALLED, "", id="ingest"),
     pytest.param(Trouble.RULE_FAILING, "many", id="rule"),
+    pytest.param(Trouble.CHANNEL_FAILING, "ops", id="channel"),
     pytest.param(Trouble.MESSAGE_UNDELIVERABLE, "ops", id="message"),
 ]
 
@@ -66,9 +67,7 @@ def work(site: Site) -> None:
     site.engine.read()
     site.engine.turn()
     site.post(f"drill-{site.clock.now_ms()}")
-    for _ in range(3):
-        site.engine.send()
-        site.clock.advance_ms(1_000)
+    site.deliver()
 
 
 @pytest.mark.parametrize(("trouble", "name"), TROUBLES)
@@ -81,7 +80,7 @@ def test_what_still_lasts_is_not_told_twice(
         assert list(site.engine.watch.troubles) == [f"{trouble} {name}".strip()]
         site.engine.watch.seen(trouble, name, "still a fault", site.clock.now_ms())
         site.clock.advance_ms(2 * PATIENCE_MS[trouble])
-        site.engine.send()
+        site.deliver()
     assert receiver.heard("pager") == 1
 
 
@@ -113,7 +112,7 @@ def test_what_the_configuration_has_no_more_is_over(
     logs: bool,
 ) -> None:
     killed(trouble, name)
-    start(rules, logs=logs).engine.send()
+    start(rules, logs=logs).deliver()
     assert receiver.heard("pager") == 2
 
 
@@ -125,7 +124,7 @@ def test_a_trouble_that_comes_again_is_told_again(
     work(site)
     site.engine.watch.seen(Trouble.STORE_UNAVAILABLE, "", "gone", site.clock.now_ms())
     site.clock.advance_ms(PATIENCE_MS[Trouble.STORE_UNAVAILABLE])
-    site.engine.send()
+    site.deliver()
     assert receiver.heard("pager") == 3
 
 
@@ -140,8 +139,7 @@ def test_a_message_that_was_given_up_a_moment_before_a_kill_is_told(
     assert [letter["id"] for letter in Outbox(first.ledger).dead_letters()] == ["m"]
     assert receiver.heard("pager") == 0
     for _ in range(2):
-        site = start()
-        site.engine.send()
+        start().deliver()
         assert receiver.heard("pager") == 1
 
 
@@ -156,9 +154,8 @@ def test_a_message_for_a_channel_that_is_gone_is_given_up_with_one_line(
     with caplog.at_level("WARNING"):
         old, site.engine = site.engine, site.engine.renewed(without)
         old.close(10)
-        for _ in range(3):
-            site.engine.send()
+        site.deliver()
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith("channel ops is in alerts.yaml no more: 2 messages that waited for it are given up")
+    assert line.startswith("channel ops is in alerts.yaml no more; messages that waited for it and are given up: 2; ")
     assert (site.engine.undelivered, site.engine.watch.troubles) == (0, {})
     assert len(receiver.requests) == 0

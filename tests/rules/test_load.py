@@ -129,6 +129,35 @@ def test_problems_of_every_part_are_told_at_once_in_the_order_of_the_file() -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "column"),
+    [
+        ("where: 'host: a and my_own_field > 3'", 25),
+        ("group_by: [host, my_own_field]", 22),
+        ("suspects: [my_own_field]", 16),
+    ],
+)
+def test_a_field_of_ones_own_is_told_what_becomes_of_it(written: str, column: int) -> None:
+    """The events do have it: to say that no event has would send people looking in the wrong place."""
+    (problem,) = (one for one in loaded(f"{ONE_RULE}    {written}\n").problems if one.weight == "error")
+    assert (problem.line, problem.column, problem.width) == (6, column, len("my_own_field"))
+    assert problem.message == '"my_own_field" is no field that can be asked for'
+    assert problem.hint is not None
+    assert problem.hint.startswith("a field of your own is kept in the events but can't be asked for")
+
+
+def test_an_unknown_key_is_not_mistaken_for_one_that_is_written() -> None:
+    """`kind` is the nearest to `window`, and it stands there already."""
+    problem = next(one for one in loaded(f"{ONE_RULE}    window: 5m\n").problems if one.weight == "error")
+    assert (problem.code, problem.line) == (ProblemCode.UNKNOWN_KEY, 6)
+    assert "kind" not in (problem.hint or "")
+
+
+def test_a_retention_that_would_empty_the_store_is_refused() -> None:
+    problem = next(one for one in loaded(f"{ONE_RULE}retention: 1ms\n").problems if one.weight == "error")
+    assert (problem.line, problem.message) == (6, 'retention: "1ms" is out of range: at least 1h')
+
+
 PLACES = [
     # the condition as it is written in the file, line and column of its last word `zz`
     ("where: 'host: \"b''c\" and  zz: 1'", 6, 31),

@@ -110,6 +110,7 @@ REFUSED = [
     ("event_type：input_error", 0, 22, "stands without a field", "full-width"),
     ("evnt_type: a", 0, 9, 'no event has a field "evnt_type"', "did you mean event_type?"),
     ("host: a and hots: b", 12, 4, "no event has a field", "did you mean host?"),
+    ("host: a and my_own_field > 3", 12, 12, '"my_own_field" is no field that can be asked for', "kept in the events"),
     ("file*: a", 0, 5, "wildcards are not supported in the name", "name each field"),
     ("host: {a: 1}", 6, 1, "nested queries", "hold no objects"),
     ("host: a host: b", 12, 1, "a second :", '"and" between'),

@@ -31,11 +31,13 @@ class Reply:
 
 
 class Receiver:
-    """What came in is in ``requests``; ``replies`` are used up one by one, the last one stays."""
+    """What came in is in ``requests``; ``replies`` are used up one by one, the last one stays. A path that ends as one
+    of ``path_replies`` has an answer of its own."""
 
     def __init__(self, replies: list[Reply]) -> None:
         self.requests: list[Request] = []
         self.replies = replies
+        self.path_replies: dict[str, Reply] = {}
         self.url = ""
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -47,6 +49,9 @@ class Receiver:
     def take(self, request: Request) -> Reply:
         with self._lock:
             self.requests.append(request)
+            for end, reply in self.path_replies.items():
+                if request.path.endswith(end):
+                    return reply
             return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 

@@ -45,6 +45,12 @@ class Site:
         )
         self.ledger.post(channel, message, self.clock.now_ms())
 
+    def deliver(self) -> None:
+        """Send until nothing more is due, however long the receiver takes."""
+        report = self.engine.send()
+        while report.busy or report.delivered or report.dead:
+            report = self.engine.send()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Another program holds the ledger's write lock."""
@@ -66,5 +72,5 @@ def tell_and_die(folder: Path, hook: str, trouble: Trouble, name: str) -> None:
     site = Site(folder, hook, logs=True)
     site.engine.watch.seen(trouble, name, "a fault", BEGIN)
     site.clock.advance_ms(PATIENCE_MS[trouble])
-    site.engine.send()
+    site.deliver()
     os.kill(os.getpid(), signal.SIGKILL)

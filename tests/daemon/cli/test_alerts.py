@@ -76,6 +76,14 @@ def test_an_id_that_nobody_has_is_exit_code_1(seen: Place) -> None:
     assert result.stderr == "there is no alert no‹U+000A›body\n"
 
 
+@pytest.mark.parametrize("more", [(), ("--json",), ("--dead",), ("--retry",)])
+def test_an_empty_id_is_no_id(ended: Path, more: tuple[str, ...]) -> None:
+    """`wumu alerts "$ID" --retry` with an unset ID must not mean every alert."""
+    result = verb("alerts", "", *more, "--state", ended)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("wumu: ALERT_ID is empty\n")
+
+
 def test_without_a_ledger_it_says_so(empty: Path) -> None:
     result = verb("alerts", "--state", empty)
     assert result.exit_code == 3

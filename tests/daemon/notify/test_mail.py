@@ -1,6 +1,8 @@
 """Mail against a real SMTP server: who gets it, how often, and what a failure is called."""
 
+import socketserver
 import ssl
+import threading
 from collections.abc import Callable
 from email import message_from_bytes
 from email.policy import default
@@ -16,7 +18,7 @@ from daemon.notify.channel import Message, Occasion
 from daemon.notify.checks import check_send_fails_well
 from daemon.notify.mail import MailChannel, MailParameters, compose
 from recognizer.paths import visible
-from tests.support.smtp import Script, Server, smtp_server
+from tests.support.smtp import Mailbox, Script, Server, smtp_server
 
 Make = Callable[..., Message]
 HOSTILE = (
@@ -191,6 +193,22 @@ def test_a_stalling_server_is_left_in_time(message: Make, command: str) -> None:
         error = failure(channel(server), message(), timeout_s=0.3)
         assert script.stalled.is_set()
     assert (error.reason, error.retryable) == (DeliveryReason.TIMEOUT, True)
+
+
+def test_a_server_that_speaks_something_else(message: Make) -> None:
+    """A wrong port is named as such, with what is there; its words are shown, not obeyed."""
+
+    class Ssh(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"SSH-2.0-OpenSSH_9 \x1b[2J\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Ssh) as server:
+        threading.Thread(target=server.handle_request).start()
+        sending = channel(Server("127.0.0.1", server.server_address[1], Mailbox(Script())))
+        error = failure(sending, message())
+    assert "does not speak SMTP: it says 2.0-OpenSSH_9 ‹U+001B›[2J" in str(error)
+    assert (error.reason, error.retryable) == (DeliveryReason.CONNECTION, True)
+    assert "port:" in error.hint
 
 
 def test_nobody_listening(message: Make) -> None:
