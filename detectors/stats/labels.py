@@ -86,20 +86,34 @@ class Excess:
         """The mean stake: it reaches c after c labels on average, or later."""
         return sum(self.sums) / len(EPSILONS)
 
-    def bet(self, counts: Iterable[tuple[str, float]], total: float) -> None:
-        """One step in which ``total`` labels came, among them ``counts`` of each."""
-        before = self.time
-        self.time = before + total
-        now = _waited(total)
-        self.sums = [stake * kept + added for stake, (kept, added) in zip(self.sums, now, strict=True)]
+    def bet(self, counts: Iterable[tuple[str, float]], total: float, most_gain: float = _MOST_GAIN) -> None:
+        """One step in which ``total`` labels came, among them ``counts`` of each.
+
+        No stake grows by more than the factor exp(``most_gain``) in it. Spelled out for both of `EPSILONS`: it runs for
+        every label of a stream.
+        """
+        before, slots, among = self.time, self.slots, self.total + total
+        self.time = now = before + total
+        (kept_1, added_1), (kept_2, added_2) = _waited(total)
+        sum_1, sum_2 = self.sums
+        sum_1, sum_2 = sum_1 * kept_1 + added_1, sum_2 * kept_2 + added_2
         for label, amount in counts:
-            slot = self.slots.get(label)
+            slot = slots.get(label)
             if slot is None:
-                slot = self.slots[label] = [self.floor, self._late_weight(), before, before, 0.0, *_NOTHING]
-            share = (slot[0] + amount) / (self.total + total)
-            self._won(slot, before, amount, now, share)
-            slot[0] += amount
-        self.total += total
+                slot = slots[label] = [self.floor, self._late_weight(), before, before, 0.0, *_NOTHING]
+            count, weight, newest, winning, usual, stake_1, stake_2 = slot
+            count += amount
+            (waited_1, more_1), (waited_2, more_2) = _waited(before - newest)
+            stake_1, stake_2 = stake_1 * waited_1 + more_1, stake_2 * waited_2 + more_2
+            if stake_1 <= _WINNING:
+                winning = before
+            won_1 = min((stake_1 + 1.0) * kept_1 * _gain(_ODDS[0], amount, count / among, most_gain), _MOST)
+            won_2 = min((stake_2 + 1.0) * kept_2 * _gain(_ODDS[1], amount, count / among, most_gain), _MOST)
+            sum_1 = max(sum_1 + weight * (won_1 - stake_1 * kept_1 - added_1), 0.0)
+            sum_2 = max(sum_2 + weight * (won_2 - stake_2 * kept_2 - added_2), 0.0)
+            slot[:] = count, weight, now, winning, usual, won_1, won_2
+        self.sums = [sum_1, sum_2]
+        self.total = among
 
     def won(self, label: str) -> float:
         """What the bets on one label contribute to the evidence, if it has just come."""
@@ -131,19 +145,6 @@ class Excess:
             for slot in self.slots.values():
                 slot[0] /= 2
 
-    def _won(self, slot: Slot, before: float, amount: float, now: "_Waited", share: float) -> None:
-        sums, weight = self.sums, slot[1]
-        waited = _waited(before - slot[2])
-        for number, odds in enumerate(_ODDS):
-            (kept, added), (kept_now, added_now) = waited[number], now[number]
-            stake = slot[_FIRST + number] * kept + added
-            if number == 0 and stake <= _WINNING:
-                slot[3] = before
-            gain = math.exp(min(amount * math.log1p(odds / share), _MOST_GAIN))
-            won = slot[_FIRST + number] = min((stake + 1.0) * kept_now * gain, _MOST)
-            sums[number] = max(sums[number] + weight * (won - stake * kept_now - added_now), 0.0)
-        slot[2] = self.time
-
     def _late_weight(self) -> float:
         """The k-th label that appears late, in generations that double: each generation gets half of what is left."""
         late = len(self.slots) - self.known
@@ -153,6 +154,11 @@ class Excess:
 
 _Waited = tuple[tuple[float, float], ...]
 _KEPT = tuple(math.exp(log_kept) for log_kept in _LOG_KEPT)
+
+
+def _gain(odds: float, amount: float, share: float, most: float) -> float:
+    """What ``amount`` of a label with this share multiply a stake by."""
+    return math.exp(min(amount * math.log1p(odds / share), most))
 
 
 @lru_cache(maxsize=10_000)
@@ -256,14 +262,17 @@ class Profile:
         root = math.sqrt(sum([amount for _, amount in counts]))
         return (blindness - self.mix.blindness) * root, (surprisal - self.mix.surprisal) * root, pearson
 
-    def effect(self, counts: Iterable[tuple[str, float]], others: float) -> float:
-        """Cohen's w², without what chance alone gives: how far the mix of a block is from the usual one."""
+    def effect(self, counts: Iterable[tuple[str, float]], others: float, spread: float = 1.0) -> float:
+        """Cohen's w², without what chance alone gives: how far the mix of a block is from the usual one.
+
+        ``spread`` is how many times larger χ² usually is than for independent labels.
+        """
         seen = self._in_cells(counts, others)
         total, shares = math.fsum(seen), self.mix.shares
         squares = [
             (one / total - share) ** 2 / max(share, _LEAST_CELL) for one, share in zip(seen, shares, strict=True)
         ]
-        return sum(squares) - (len(seen) - 1) / total
+        return sum(squares) - spread * (len(seen) - 1) / total
 
     def _in_cells(self, counts: Iterable[tuple[str, float]], others: float) -> list[float]:
         """How many labels of a block are in each cell."""
