@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from hashlib import blake2b
-from typing import Final
+from operator import attrgetter
+from typing import Final, TypeGuard
 
 import msgspec
 
@@ -32,6 +33,8 @@ _EVENT_TYPES: Final = frozenset(one.value for one in EventType)
 _REASONS: Final = frozenset(one.value for one in InputReason)
 _DECODER: Final = msgspec.json.Decoder(Event)
 _ENCODER: Final = msgspec.json.Encoder()
+_EXTRA, _TIMESTAMP, _EVENT_ID = map(attrgetter, ("extra", "timestamp", "event_id"))
+_KIND, _PLACE = attrgetter("event_type", "reason"), attrgetter("file_path", "file_dir")
 _MILLISECONDS: Final = range(10**11, 10**14)
 """The years 1973 to 5138: a timestamp outside is taken for another unit (see recognizer.lenient)."""
 
@@ -79,11 +82,13 @@ def decode_batch(
     place gets the same event_id for ever. An event older than ``max_age_ms`` or more than ``max_future_ms`` ahead of
     ``now_ms`` is malformed.
     """
-    decoded = Decoded()
     window = _Window(now_ms, now_ms - max_age_ms, now_ms + max_future_ms)
     earliest_ms, latest_ms = max(window.earliest_ms, _MILLISECONDS.start), min(window.latest_ms, _MILLISECONDS.stop - 1)
-    clean_paths: set[str | None] = {None}
-    for line, event in zip(lines, _strict_all(lines), strict=True):
+    events = _strict_all(lines)
+    if _are_all_good(events, earliest_ms, latest_ms):
+        return Decoded(list(events), list(lines))
+    decoded, clean_paths = Decoded(), set[str | None]([None])
+    for line, event in zip(lines, events, strict=True):
         if (
             event is not None
             and earliest_ms <= event.timestamp <= latest_ms
@@ -101,6 +106,22 @@ def decode_batch(
             _mend(line, event, decoded, window, (identity, offset))
         offset += len(line) + 1
     return decoded
+
+
+def _are_all_good(events: Sequence[Event | None], earliest_ms: int, latest_ms: int) -> TypeGuard[Sequence[Event]]:
+    """Whether nothing of a batch has to be mended, asked of all at once by loops inside of the interpreter."""
+    if not events or None in events or any(map(_EXTRA, events)):
+        return False
+    times, ids = list(map(_TIMESTAMP, events)), list(map(_EVENT_ID, events))
+    if min(times) < earliest_ms or max(times) > latest_ms or not all(ids) or max(map(len, ids)) > MAX_ID_CHARACTERS:
+        return False
+    kinds, places = set(map(_KIND, events)), set(map(_PLACE, events))
+    if not all(kind in _EVENT_TYPES and (kind != _INPUT_ERROR or reason in _REASONS) for kind, reason in kinds):
+        return False
+    if not all(folder is not None or path is None for path, folder in places):
+        return False
+    odd = {path for path, _ in places if path is not None and inspect(path)}
+    return not odd or all(event.path_issues is not None for event in events if event and event.file_path in odd)
 
 
 def _strict_all(lines: Sequence[bytes]) -> Sequence[Event | None]:
