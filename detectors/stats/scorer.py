@@ -14,12 +14,12 @@ mean over all eight, reaching beyond the record, is the ``raw`` score: comparabl
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from detectors.stats.packing import Places, Sheet, slide, whole
+from detectors.stats.packing import Places, Sheet, slide
 from detectors.stats.season import DAY_S, WEEK_S, Season
 from detectors.stats.shapes import Blocks
 from detectors.stats.surprise import Surprise
@@ -41,8 +41,6 @@ _DAY_BINS, _WEEK_BINS = 48, 168
 _DAY_RATE, _WEEK_RATE = 0.2, 0.3
 _ALARMING = 5
 _RATE = 0.05
-_MOST = 10**12
-_LARGEST_VARIANCE = 10**62
 _SEEN, _ORIGIN, _MEDIAN, _MEAN, _VARIANCE, _DISTANCES = range(6)
 _RANKS, _BEYOND = _DISTANCES + _MEASURES, _DISTANCES + 2 * _MEASURES
 _HEAD = _DISTANCES + 3 * _MEASURES
@@ -87,7 +85,6 @@ class _Plan:
     blocks: tuple[Blocks, ...]
     seasons: tuple[Season, ...]
     past: tuple[Surprise, ...]
-    checks: tuple[Callable[[Sequence[float]], None], ...]
     start: int
 
 
@@ -113,7 +110,6 @@ def _plan(size: Size) -> _Plan:
         blocks=blocks,
         seasons=seasons,
         past=past,
-        checks=(*(one.check for one in blocks), *(one.check for one in seasons), *(one.check for one in past)),
         start=max(1, size.warm_up // _START_PART),
     )
 
@@ -126,13 +122,7 @@ class Scorer:
     def __init__(self, size: Size, data: bytes | None = None) -> None:
         """A new one, or what ``data`` (`packed`) was; ValueError if that is not the state of a scorer of this size."""
         plan = self._plan = _plan(size)
-        sheet = self._sheet = Sheet(plan.places, data)
-        if data is not None:
-            numbers = sheet.numbers.tolist()
-            whole(numbers[_SEEN], _MOST)
-            whole(numbers[_VARIANCE], _LARGEST_VARIANCE)
-            for check in plan.checks:
-                check(numbers)
+        self._sheet = Sheet(plan.places, data)
         self._due: list[int] = []
         self._newest = self._known(0, plan.room)
 

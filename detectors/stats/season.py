@@ -4,10 +4,9 @@ Time is UTC. A clock that people live by shifts by an hour twice a year, on a da
 comes an hour early or late, the expectation is off for some days and follows within about a week.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
-from detectors.stats.packing import Places, Sheet, whole
+from detectors.stats.packing import Places, Sheet
 
 DAY_S: Final = 86_400.0
 WEEK_S: Final = 604_800.0
@@ -36,10 +35,6 @@ class Season:
         self._state = places.numbers(4)
         self._levels = places.singles(bins)
         self._met = places.singles(bins)
-
-    def check(self, numbers: Sequence[float]) -> None:
-        """ValueError if a sheet with these numbers holds none."""
-        whole(numbers[self._state + _SEEN], _MOST)
 
     def proven(self, sheet: Sheet) -> bool:
         """Whether the time of the cycle tells clearly better what comes than the level alone."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.stats.packing import Places, Sheet, slide, whole
+from detectors.stats.packing import Places, Sheet, slide
 from detectors.stats.series import Floats
 
 NEIGHBOURS: Final = 3
@@ -28,10 +28,6 @@ class Blocks:
         self.room = room
         self._kept = places.numbers(1)
         self._means = places.singles(room)
-
-    def check(self, numbers: Sequence[float]) -> None:
-        """ValueError if a sheet with these numbers holds none."""
-        whole(numbers[self._kept], self.room)
 
     def add(self, sheet: Sheet, mean: float) -> None:
         """Take in one block's mean, rounded to single precision."""

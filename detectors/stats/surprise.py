@@ -8,7 +8,6 @@ every factor of ten over the record adds one, so that surprises stay comparable 
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
 from typing import Final
 
 from detectors.stats.packing import Places, Sheet, halve, insert
@@ -17,7 +16,6 @@ LEAST_VALUES: Final = 30
 """With fewer values to compare with, nothing is surprising."""
 
 _LARGEST_FACTOR = 1e6
-_MOST = 10**12
 _STRIDE, _HIGHEST, _BODY = 1, 2, 3
 
 
@@ -36,12 +34,6 @@ class Surprise:
         """How many values there were; the stride (0 is 1); how many are kept of the highest and of the others."""
         self._highest = places.singles(top)
         self._body = places.singles(top + 1)
-
-    def check(self, numbers: Sequence[float]) -> None:
-        """ValueError if a sheet with these numbers holds none."""
-        count, stride, highest, body = numbers[self._counts : self._counts + 4]
-        if not (0 <= max(highest, body) <= self._top and highest + body <= count <= _MOST and 0 <= stride <= _MOST):
-            raise ValueError("packed counts that no past has")
 
     def of(self, sheet: Sheet, value: float) -> tuple[float, float]:
         """The surprise of ``value`` by rank alone, and with what it is beyond the record."""
