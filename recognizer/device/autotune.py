@@ -7,7 +7,7 @@ the tolerance) may fall either way; the canary may not.
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,14 +77,22 @@ def autotune(
 
     ``compiling``: the best precision is compiled too, in both layouts, which takes minutes for a large network.
     """
-    with torch.inference_mode():
-        bench = _Bench(model, driver, trial(model, size, driver.device))
-        found = bench.measure(plans(model, driver), seconds)
-        if compiling and not isinstance(model.network, Graph):
-            best = choose(found)
-            found += bench.measure([Plan(best.precision, layout, Mode.COMPILED) for layout in Layout], seconds)
-    driver.settle()
+    found = measured(model, driver, size, plans(model, driver), seconds)
+    if compiling and not isinstance(model.network, Graph):
+        best = choose(found)
+        tried = [Plan(best.precision, layout, Mode.COMPILED) for layout in Layout]
+        found += measured(model, driver, size, tried, seconds)
     return choose(found), tuple(found)
+
+
+def measured(
+    model: Model, driver: Driver, size: int, wanted: Sequence[Plan], seconds: float = SECONDS
+) -> list[Measurement]:
+    """How long full batches of ``size`` take by each of the plans, or why a plan can't be used."""
+    with torch.inference_mode():
+        found = _Bench(model, driver, trial(model, size, driver.device)).measure(wanted, seconds)
+    driver.settle()
+    return found
 
 
 class _Bench:
@@ -95,7 +103,7 @@ class _Bench:
         self._reader = Reader(model.labels, model.manifest.score)
         self._reference = self._answers(self._program(SAFE)(tried.levels))
 
-    def measure(self, wanted: "tuple[Plan, ...] | list[Plan]", seconds: float) -> list[Measurement]:
+    def measure(self, wanted: Sequence[Plan], seconds: float) -> list[Measurement]:
         """Every plan in turns, so that a disturbance meets them all; the median of each."""
         ready: dict[Plan, Callable[[], Tensor]] = {}
         faults: list[Measurement] = []
@@ -113,8 +121,7 @@ class _Bench:
                 times[plan].append(self._driver.milliseconds(rows))
             if turn + 1 >= _LEAST_ROUNDS and time.monotonic() >= until:
                 break
-        measured = [Measurement(plan, round(statistics.median(each), 4)) for plan, each in times.items()]
-        return measured + faults
+        return [Measurement(plan, round(statistics.median(each), 4)) for plan, each in times.items()] + faults
 
     def _prepared(self, plan: Plan) -> tuple[Callable[[], Tensor] | None, str]:
         """The calculation, run once, or why the plan can't be used."""
