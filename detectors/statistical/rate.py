@@ -1,6 +1,5 @@
 """`rate`: a series has more or fewer events than it usually has at this time."""
 
-import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -13,9 +12,8 @@ from detectors.query import Measure, Query
 from detectors.statistical.learning import SETTLE_MS
 from detectors.statistical.unusual import State, Unusual
 from detectors.statistical.watch import View
+from detectors.stats.departures import scaled, unscaled
 from detectors.stats.series import bucket_starts, first_fresh, fresh_values
-
-_ANSCOMBE = 0.375
 
 
 class Rate(Unusual):
@@ -52,10 +50,10 @@ class Rate(Unusual):
                 yield start_ms, max(counts.get(start_ms, 0.0), 0.0)
 
     def scaled(self, value: float) -> float:
-        return 2.0 * math.sqrt(value + _ANSCOMBE)
+        return scaled(value)
 
     def unscaled(self, value: float) -> float:
-        return max((max(value, 0.0) / 2.0) ** 2 - _ANSCOMBE, 0.0)
+        return unscaled(value)
 
     @property
     def reason(self) -> Reason:

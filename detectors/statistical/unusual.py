@@ -23,6 +23,7 @@ from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Query
 from detectors.statistical.learning import LearnedState, Learning
 from detectors.statistical.watch import SIZE, Alarm, View, Watch
+from detectors.stats.departures import Excursion, Lull
 from detectors.stats.scorer import Scorer
 from detectors.stats.series import bucket_end_ms
 from detectors.stats.tail import Tail, needed
@@ -36,6 +37,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     tail: Tail = msgspec.field(default_factory=Tail)
     alarm: Alarm | None = None
     carried: tuple[int, float] | None = None
+    departure: Excursion | Lull | None = None
 
 
 class Unusual(Learning):
@@ -130,8 +132,13 @@ class Unusual(Learning):
         silent_ms = frame.interval.end_ms - (state.seen_ms if isinstance(state, State) else state.judged_ms)
         return super()._fits(state, name, frame) and silent_ms < self.history_ms
 
+    def _watch(self, state: State) -> Watch:
+        kind = Lull if self.silence_counts else Excursion
+        departure = state.departure if isinstance(state.departure, kind) else kind()
+        return Watch(self, self.bucket, _scorer(state.scorer), state.tail, state.alarm, departure)
+
     def _judge(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
-        watch = Watch(self, self.bucket, _scorer(state.scorer), state.tail, state.alarm)
+        watch = self._watch(state)
         findings: list[Finding] = []
         for start_ms, value in self.points(frame, series, state):
             view = watch.step(start_ms, self.scaled(value))
@@ -148,6 +155,7 @@ class Unusual(Learning):
             scorer=watch.scorer.packed(),
             alarm=watch.alarm,
             carried=self.carry(frame, series, state),
+            departure=watch.departure,
         ), findings
 
     def view(self, level: float, centre: float, half: float, buckets: int) -> View | None:
@@ -182,7 +190,7 @@ class Unusual(Learning):
         state = recall(memory, State)
         if state is None:
             return self.progress_at(0, total, alarmed=False)
-        watch = Watch(self, self.bucket, _scorer(state.scorer), state.tail, state.alarm)
+        watch = self._watch(state)
         alarmed = state.alarm is not None and state.alarm.going_on
         return self.progress_at(max(total - watch.missing, 0), total, alarmed=alarmed)
 

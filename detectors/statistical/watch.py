@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 import msgspec
 import numpy as np
 
+from detectors.stats.departures import Excursion, Lull
 from detectors.stats.robust import change_start
 from detectors.stats.scorer import Scorer, Size
 from detectors.stats.tail import Tail, needed
@@ -28,6 +29,12 @@ _BAND = 3.76
 
 _NARROWING = -0.25
 """Means of neighbours that depend on each other vary less than single values, but not by the root of their number."""
+
+_BUDGET = 0.5
+"""Departures may raise half as many false alarms as scores."""
+
+_NARROWING_OF_COUNTS = -0.5
+"""In a lull events are missing bucket by bucket, whatever the buckets before it were like."""
 
 _WIDTHS = (1, 3, 12)
 _AFTERMATH_WIDTHS = (1, 3)
@@ -90,41 +97,60 @@ class Terms(Protocol):
 class Watch:
     """Mutable: `step` takes the buckets one by one. ``alarm`` is the alarm that is going on, or that has just been."""
 
-    def __init__(self, terms: Terms, bucket_ms: int, scorer: Scorer, tail: Tail, alarm: Alarm | None) -> None:
+    def __init__(
+        self, terms: Terms, bucket_ms: int, scorer: Scorer, tail: Tail, alarm: Alarm | None, departure: Excursion | Lull
+    ) -> None:
         self._terms = terms
         self._bucket_ms = bucket_ms
         self.scorer = scorer
         self.tail = tail
         self.alarm = alarm
+        self.departure = departure
 
     def step(self, start_ms: int, value: float) -> View | None:
         """Take the bucket that began at ``start_ms``; what is outside of the band if there is an alarm."""
         raw = self.scorer.observe(start_ms / 1_000.0, value).raw
         alarm = self.alarm
         least = alarm.interval if alarm is not None and alarm.going_on else self._terms.promised
-        interval = min(self.tail.interval(raw, least), LONGEST_INTERVAL)
+        by_score, by_distance = self.tail.interval(raw, least), self._departed(start_ms, value, least)
+        interval = min(max(by_score, by_distance), LONGEST_INTERVAL)
         view = self._alarming(start_ms, interval)
+        if alarm is None:
+            self._teach(self.tail, raw, by_score, view)
+            if self.scorer.learned > self._terms.least_seen:
+                self._teach(self.departure.tail, self.departure.sum, by_distance, view)
         if view is not None:
             known = alarm if alarm is not None and alarm.going_on else Alarm(self._began_ms(start_ms, view), view.up, 0)
-            if alarm is None:
-                self.tail.learn_alarm(raw, self._terms.promised)
             self.alarm = msgspec.structs.replace(known, interval=max(known.interval, interval), calm=0)
             return view
         if alarm is not None:
             calm = alarm.calm + 1
             self.alarm = msgspec.structs.replace(alarm, calm=calm) if calm < _CALM + _AFTERMATH else None
-        elif interval >= self._terms.promised:
-            self.tail.learn_alarm(raw, self._terms.promised)
-        else:
-            self.tail.learn(raw)
         if self.alarm is None or not self.alarm.going_on:
             self.scorer.learn(start_ms / 1_000.0, value, strangeness=alarm is None)
         return None
+
+    def _departed(self, start_ms: int, value: float, least: float) -> float:
+        """How rarely chance alone takes the series so far from what is usual, in buckets; 0 where it is not known."""
+        departure = self.departure
+        if self.scorer.learned <= self._terms.least_seen:
+            return 0.0
+        departure.step(value, *self.scorer.usual(start_ms / 1_000.0))
+        if not departure.sum or departure.tail.seen < needed(self._terms.promised):
+            return 0.0
+        return departure.tail.interval(departure.sum, least / _BUDGET) * _BUDGET
+
+    def _teach(self, tail: Tail, score: float, interval: float, view: View | None) -> None:
+        if view is not None or interval >= self._terms.promised:
+            tail.learn_alarm(score, self._terms.promised)
+        else:
+            tail.learn(score)
 
     def forget(self) -> None:
         """What is usual must be learned anew; how often chance gives a score need not."""
         self.scorer = Scorer(SIZE)
         self.alarm = None
+        self.departure.restart()
 
     def _alarming(self, start_ms: int, interval: float) -> View | None:
         """What is outside of the band, if that begins an alarm or keeps one going."""
@@ -148,14 +174,18 @@ class Watch:
     def _widest(self, start_ms: int, widths: tuple[int, ...]) -> View | None:
         """The view that is furthest outside of its band; None if none is."""
         centre, error = self.scorer.usual(start_ms / 1_000.0)
-        newest = self.scorer.newest(max(widths))
+        bands = [(width, width**_NARROWING) for width in widths]
+        if self.departure.buckets:
+            width = min(self.departure.buckets, _LOOK_BACK)
+            bands.append((width, width**_NARROWING_OF_COUNTS))
+        newest = self.scorer.newest(max(width for width, _ in bands))
         lately = math.fsum(newest[-_LATELY:]) / min(_LATELY, len(newest)) - centre
         views: list[View] = []
-        for width in widths:
+        for width, narrower in bands:
             level = math.fsum(newest[-width:]) / width
             if len(newest) < width or (width > _LATELY and lately / (level - centre or 1.0) < _STILL):
                 continue
-            view = self._terms.view(level, centre, _BAND * error * width**_NARROWING, width)
+            view = self._terms.view(level, centre, _BAND * error * narrower, width)
             if view is not None and view.outside > 1.0:
                 views.append(view)
         return max(views, key=lambda one: one.outside, default=None)
