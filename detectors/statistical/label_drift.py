@@ -28,6 +28,10 @@ from recognizer.reasons import EventType
 _LEAST_REFERENCE = 20
 _MOST_NOVEL = 8
 _NOVEL_FOR_MS = 3_600_000
+_MOST_GAIN = 6.0
+"""Runs of similar pictures are sometimes much longer than usual: one block, however full of a label, multiplies the
+evidence by no more than exp(6), so that a label must be met in several to be stuck."""
+
 _SMOOTHING = 2.0
 _MOST_TOTAL = 1_000_000.0
 _MOST_DAYS = 1e6
@@ -139,7 +143,7 @@ class LabelDrift(Learning):
             return None
         profile = watch.profile
         total = sum(amounts.values()) + others
-        effect = profile.effect(amounts.items(), others)
+        effect = profile.effect(amounts.items(), others, _spread(watch, profile))
         if watch.alarm is not None:
             return self._followed(watch, watch.alarm, amounts, total, effect, block)
         unseen = self._novelty(watch, amounts, total, block)
@@ -169,11 +173,11 @@ class LabelDrift(Learning):
                 below, equal = int(np.count_nonzero(reference < view)), int(np.count_nonzero(reference == view))
                 watch.stakes[number] = bet(watch.stakes[number], below, equal, len(reference))
         watch.refer(views)
-        # Similar pictures come in runs: a block says as much as so many times fewer independent labels would.
-        spread = max(median(watch.references[-1]) / max(len(profile.mix.shares) - 1, 1), 1.0)
+        # A block says as much as so many times fewer independent labels would.
+        spread = _spread(watch, profile)
         tempered = {name: amount / spread for name, amount in amounts.items()}
         if judging:
-            watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread)
+            watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread, _MOST_GAIN)
             watch.excess.keep(MOST_LABELS, _MOST_TOTAL)
         else:
             _count(watch.excess, tempered, others / spread)
@@ -266,6 +270,12 @@ class LabelDrift(Learning):
             return against_the_past(self.where, window)
         labelled = equals(self.field, alarm.label)
         return Evidence(window, all_of(self.where, labelled), all_of(self.where, Not(labelled)))
+
+
+def _spread(watch: Watch, profile: Profile) -> float:
+    """How many times larger χ² usually is than for independent labels: similar pictures come in runs."""
+    usual = watch.references[-1]
+    return max(median(usual) / max(len(profile.mix.shares) - 1, 1), 1.0) if len(usual) else 1.0
 
 
 def _count(excess: Excess, amounts: Mapping[str, float], others: float) -> None:
