@@ -26,8 +26,8 @@ LEAST_EXCESS = 0.2
 """A value that half of all events have can't be twice as common among the bad ones: so much more of these will do."""
 SIGNIFICANT = 0.05
 _ANSWERS = frozenset({"top1_label", "top3_labels", "reason"})
-"""What the service made of the pictures is rather an effect of a cause than the cause: of two about equal, it is told
-second."""
+"""What the service made of the pictures is rather an effect of a cause than the cause: it is told after whatever else
+stands out."""
 _SAME_EVENTS = 0.05
 _PAIRED_FIELDS = 4
 _PAIRED_VALUES = 2
@@ -231,10 +231,11 @@ def _parts(suspect: Suspect) -> tuple[Part, ...]:
     return (first,) if suspect.also is None else (first, suspect.also)
 
 
-def _clearness(suspect: Suspect) -> tuple[float, float, int, tuple[Part, ...]]:
+def _clearness(suspect: Suspect) -> tuple[bool, float, float, int, tuple[Part, ...]]:
     difference = suspect.bad / suspect.bad_total - suspect.base / suspect.base_total
-    answers = _SAME_EVENTS if suspect.field in _ANSWERS else 0.0
-    return answers - difference, suspect.significance, -suspect.bad, _parts(suspect)
+    parts = _parts(suspect)
+    answer = any(field in _ANSWERS for field, _ in parts)
+    return answer, -difference, suspect.significance, -suspect.bad, parts
 
 
 def _distinct(suspects: Sequence[Suspect]) -> tuple[Suspect, ...]:

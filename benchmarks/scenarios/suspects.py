@@ -2,8 +2,9 @@
 
     python -m benchmarks.scenarios.suspects [--seeds 4] [--draws 5] [--kinds dark_camera …]
 
-Somebody who knows what happened points at the bad events (`Symptom`) of ten minutes; the product's message says what
-they share. The planted cause must be the first of at most three. Prints one JSON object.
+Somebody who knows what happened points at the bad events (`Symptom`) of ten minutes, or of as many more as it takes
+until there are fifty (at night one camera has five in ten minutes); the product's message says what they share. The
+planted cause must be the first of at most three. Prints one JSON object.
 """
 
 import argparse
@@ -34,7 +35,9 @@ from detectors.keys import key_condition
 from detectors.query import Measure, Query, Statistic
 from rules.model import Rule, Severity
 
-LOOKED_AT_MS = 10 * MINUTE_MS
+STEP_MS = 10 * MINUTE_MS
+ENOUGH = 50
+"""Bad events to look at, if the incident has as many."""
 NORMAL_PERCENT = 95.0
 """Beyond what so many in a hundred stayed within before, a value is bad."""
 BARS = {"cause_first": 0.9, "aim": 0.97}
@@ -91,36 +94,58 @@ def named_causes(scenario: Scenario, symptom: Symptom, rule: Rule) -> tuple[Name
     """What the product's message about the bad events names."""
     with tempfile.TemporaryDirectory() as folder:
         path = copied(scenario.world, Path(folder) / "events.duckdb")
-        bulk.write(path, scenario.pictures, scenario.world.fleet)
+        bulk.write(path, scenario.pictures.take(scenario.pictures.at_ms < scenario.truth.end_ms), scenario.world.fleet)
         with opened(path) as store:
             return suspects_told(store, rule, _alert(rule, _finding(store, scenario.truth, symptom)))
 
 
 def _finding(store: EventStore, truth: Truth, symptom: Symptom) -> Finding:
     """What somebody who knows the incident would have found."""
-    gradual = truth.onset is Onset.GRADUAL
-    start_ms = truth.end_ms - LOOKED_AT_MS if gradual else truth.start_ms
-    window = Interval(start_ms, start_ms + LOOKED_AT_MS)
+    evidence = _evidence(store, truth, symptom)
     return Finding(
         key=symptom.key,
-        at_ms=window.end_ms,
+        at_ms=evidence.interval.end_ms,
         since_ms=truth.start_ms,
         reason=Reason.VALUE_TOO_HIGH,
         observed=1.0,
         expected=Expected(high=0.0),
         unit="",
         score=2.0,
-        evidence=_evidence(store, truth, symptom, window),
+        evidence=evidence,
     )
 
 
-def _evidence(store: EventStore, truth: Truth, symptom: Symptom, window: Interval) -> Evidence:
+def _evidence(store: EventStore, truth: Truth, symptom: Symptom) -> Evidence:
+    """That of the shortest window with `ENOUGH` bad events, or of the whole incident."""
+    steps = range(STEP_MS, truth.end_ms - truth.start_ms + STEP_MS, STEP_MS)
+    windows = [_window(truth, min(length_ms, truth.end_ms - truth.start_ms)) for length_ms in steps]
+    bound = None
     if symptom.field:
         bound = _normal_bound(store, symptom, Interval(truth.start_ms - LEAD_MS // 2, truth.start_ms))
+    found = [_evidence_in(window, symptom, bound) for window in windows]
+    return next((evidence for evidence in found if _bad_events(store, symptom, evidence) >= ENOUGH), found[-1])
+
+
+def _window(truth: Truth, length_ms: int) -> Interval:
+    """What comes gradually is looked at when it is worst."""
+    if truth.onset is Onset.GRADUAL:
+        return Interval(truth.end_ms - length_ms, truth.end_ms)
+    return Interval(truth.start_ms, truth.start_ms + length_ms)
+
+
+def _evidence_in(window: Interval, symptom: Symptom, bound: float | None) -> Evidence:
+    if bound is not None:
         return beyond(symptom.where, symptom.field, bound, window, high=symptom.high)
     if symptom.bad is None:
         return against_the_past(symptom.where, window)
     return Evidence(window, all_of(symptom.where, symptom.bad), all_of(symptom.where, Not(symptom.bad)))
+
+
+def _bad_events(store: EventStore, symptom: Symptom, evidence: Evidence) -> float:
+    query = Query(where=all_of(evidence.bad, key_condition(symptom.key)), measures=(Measure("count"),), bucket_ms=0)
+    (frame,) = store.ask([Ask(query, evidence.interval, evidence.interval.start_ms)])
+    counts = [count for series in frame.series for count in series.values["count"]]
+    return sum(count for count in counts if isinstance(count, (int, float)))
 
 
 def _normal_bound(store: EventStore, symptom: Symptom, before: Interval) -> float:
