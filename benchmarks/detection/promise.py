@@ -1,7 +1,8 @@
 """python -m benchmarks.detection.promise [--days N] [--series N] [--promise '1 per 1d'] [--json FILE]
 
 Promised against observed false alarms of the kinds `metric` and `rate` on clean made-up series of several laws, one
-value a minute, and how soon a doubled level is noticed at the same settings. An alarm is counted once, when it begins.
+value a minute, and how soon a doubled level is noticed at the same settings. An alarm is counted once, when it begins;
+the limits of the ratio are Poisson's.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.detection.limits import ratio_limits
 from detectors.finding import Finding
 from detectors.frame import Frame, Interval, Series
 from detectors.statistical.metric import Metric
@@ -124,6 +126,7 @@ def judged(kind: Unusual, measure: str, law: Law, days: int, seeds: range) -> di
         "promised": round(promised, 2),
         "observed": alarms,
         "ratio": round(alarms / promised, 2),
+        "limits_95": ratio_limits(alarms, promised),
         "doubled_for_30_minutes_noticed": round(noticed / series, 2),
         "minutes_until_noticed": float(np.median(delays)) if delays else None,
         "us_per_bucket": round((time.process_time() - before) / (2 * series * days * DAY) * 1e6, 1),

@@ -31,6 +31,12 @@ LOCATION = 0
 CHANNELS = 3
 """Location and two tails."""
 
+FALL = CHANNELS
+"""Beside the channels: the location in the other direction, which raises no alarm."""
+
+LAWS = 25
+"""Laws of the peaks of surprise that are weighed against each other (`detectors.stats.slowdown_learning`)."""
+
 SHORT_BUCKETS, LONG_BUCKETS = 8.0, 360.0
 TAIL_HAZARD = 2.2
 """By how much the logarithm of a share beyond p95 to p98 grows when the level rises by one standard deviation."""
@@ -38,6 +44,7 @@ TAIL_HAZARD = 2.2
 _LAST = np.array(WINDOWS) - 1
 _LEAST_Z = 1.0
 _LEAST_TAIL_Z = 1.5
+_LEAST_FALL_Z = 2.4
 _EMPTY = 1e9
 _SHARES = 1e-4, 0.5
 
@@ -56,8 +63,8 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
     wander        τ² of both differences and their covariance, per window and channel
     wander_seen, learned, judged
                   how many buckets an estimate rests on
-    exceeded, excesses, apart, peak
-                  episodes of great surprise, the sum of their peaks, buckets since the newest, and its peak
+    exceeded, fit episodes of great surprise, and the logarithm of the likelihood of each law of their peaks
+    apart, peak   buckets since the newest episode, and its peak; of falls of the location too
     calm          buckets since the last alarm of an episode that has not ended
     """
     return {
@@ -77,10 +84,10 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
         "wander_seen": (1,),
         "learned": (1,),
         "judged": (1,),
-        "apart": (CHANNELS,),
-        "peak": (CHANNELS,),
+        "apart": (CHANNELS + 1,),
+        "peak": (CHANNELS + 1,),
         "exceeded": (CHANNELS,),
-        "excesses": (CHANNELS,),
+        "fit": (CHANNELS, LAWS),
         "calm": (1,),
         **rhythm.shapes(CHANNELS),
     }
@@ -215,3 +222,13 @@ def surprise(contrasts: Contrasts, at_least: int) -> Floats:
     told = enough[..., None] & (distance > _LEAST_TAIL_Z) & (beyond >= 2)
     result[..., 1:][told] = -log_beta_binomial_tail(beyond[told], trials[told], share[told], correlation[told])
     return result
+
+
+def fall(contrasts: Contrasts, at_least: int) -> Floats:
+    """As `surprise`, of the location having fallen; the largest of all windows, 0 where it is nothing special."""
+    z = -contrasts.rise[..., LOCATION] / np.sqrt(contrasts.variance[..., LOCATION])
+    told = (contrasts.values >= at_least) & (z > _LEAST_FALL_Z)
+    result = np.zeros_like(z)
+    result[told] = -log_normal_tail(z[told])
+    largest: Floats = result.max(axis=1)
+    return largest

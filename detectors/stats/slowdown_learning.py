@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.stats.series import Floats
-from detectors.stats.slowdown import CHANNELS, LOCATION, LONG_BUCKETS, WINDOWS, Contrasts, State
+from detectors.stats.slowdown import CHANNELS, FALL, LOCATION, LONG_BUCKETS, WINDOWS, Contrasts, State
 
 PRIOR_WANDER = (0.04, 0.0006, 0.0003)
 """τ² before anything is known, per channel: a fifth of the spread of the values, and half of a tail's share."""
@@ -22,9 +22,14 @@ _MOST_SAMPLED = 0.5
 FROM_SURPRISE = 5.0
 _RATE_MEMORY = 20_160.0
 _PRIOR_JUDGED, _PRIOR_RATE = 1_440.0, 0.01
-_PRIOR_EXCEEDED = 20.0
-_MOST_EXCESS = 6.0
 _APART_BUCKETS = 10.0
+
+_SHAPES, _SCALES = np.array([0.0, 0.1, 0.25, 0.4, 0.6]), np.array([1.0, 1.35, 1.8, 2.5, 3.5])
+_SHAPE, _SCALE = np.repeat(_SHAPES, len(_SCALES)), np.tile(_SCALES, len(_SHAPES))
+_LOG_PRIOR: Floats = -_SHAPE / 0.1 - 0.5 * (np.log(_SCALE) / 0.3) ** 2
+"""Of the laws of excesses: heavy tails and great scales are the exception, and no scale is below 1."""
+
+_HEIGHTS: Floats = np.expm1(np.linspace(0.0, np.log1p(2_000.0), 400))
 
 Mask = NDArray[np.bool_]
 
@@ -32,32 +37,66 @@ Mask = NDArray[np.bool_]
 def chance_rates(state: State, surprises: Floats) -> Floats:
     """Per channel (last axis): the share of buckets in which chance begins an episode of at least this surprise.
 
-    Peaks over a threshold (Pickands 1975): how often episodes beyond FROM_SURPRISE begin, and by how much their peaks
-    exceed it on average, are learned; beyond, the rate falls exponentially. The mean excess would be 1 if every
-    probability were exact; it is taken as 1 at least, so that a channel whose noise has heavier tails than the model
-    gets the room it needs. Channels are kept apart, so that the noise of one does not deafen the others; three share
-    the promise (Bonferroni's bound).
+    Peaks over a threshold (Pickands 1975): how often episodes beyond FROM_SURPRISE begin is learned, and so is by how
+    much their peaks exceed it: by a generalised Pareto law of which neither shape nor scale is estimated and then
+    believed; `fit` holds the logarithm of the likelihood of each, and the answer is their average weighted by it (the
+    posterior predictive law). The scale would be 1 and the shape 0 if every probability were exact; no smaller ones are
+    believed. A series whose level jumps gets the room it needs. Channels are kept apart, so that the noise of one does
+    not deafen the others; three share the promise (Bonferroni's bound). Up to FROM_SURPRISE it is 1.
     """
-    exceeded, judged = state["exceeded"], state["judged"]
-    rate = (exceeded + _PRIOR_RATE * _PRIOR_JUDGED) / (judged + _PRIOR_JUDGED)
-    result: Floats = CHANNELS * rate * np.exp(-(surprises - FROM_SURPRISE) / mean_excess(state))
-    return np.clip(result, 1e-300, 1.0)
+    result = np.ones_like(surprises)
+    over = surprises > FROM_SURPRISE
+    rates = np.broadcast_to(_episode_rates(state), surprises.shape)[over]
+    result[over] = np.clip(rates * _beyond(state["fit"][over], surprises[over, None] - FROM_SURPRISE)[:, 0], 1e-300, 1)
+    return result
 
 
-def mean_excess(state: State) -> Floats:
-    """Per channel: by how much surprises beyond FROM_SURPRISE exceed it on average, at least 1."""
-    result: Floats = np.maximum((state["excesses"] + _PRIOR_EXCEEDED) / (state["exceeded"] + _PRIOR_EXCEEDED), 1.0)
+def promised_surprises(state: State, row: int, false_per_bucket: float) -> Floats:
+    """Per channel of one row: the smallest surprise of which chance begins episodes in so few of the buckets."""
+    rates = _episode_rates(state)[row, :, None] * _beyond(state["fit"][row], _HEIGHTS[None, :])
+    heights = [np.interp(-np.log(false_per_bucket), -np.log(one), _HEIGHTS) for one in np.maximum(rates, 1e-300)]
+    return FROM_SURPRISE + np.array(heights)
+
+
+def _episode_rates(state: State) -> Floats:
+    """Per series and channel, all channels sharing one promise."""
+    rates: Floats = CHANNELS * (state["exceeded"] + _PRIOR_RATE * _PRIOR_JUDGED) / (state["judged"] + _PRIOR_JUDGED)
+    return rates
+
+
+def _beyond(fit: Floats, excesses: Floats) -> Floats:
+    """The share of peaks that exceed by ``excesses`` (rows with any number of columns), under the laws in ``fit``."""
+    weight = fit + _LOG_PRIOR
+    weight = np.exp(weight - weight.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
+    result: Floats = (weight[:, None, :] * np.exp(_log_survival(excesses))).sum(axis=2)
+    return result
+
+
+def _log_survival(excesses: Floats) -> Floats:
+    """Under each law (a new last axis)."""
+    ratio = excesses[..., None] / _SCALE
+    heavy = np.maximum(_SHAPE, 1e-9)
+    result: Floats = np.where(_SHAPE > 0.0, -np.log1p(heavy * ratio) / heavy, -ratio)
+    return result
+
+
+def _log_density(excesses: Floats) -> Floats:
+    result: Floats = (1.0 + _SHAPE) * _log_survival(excesses) - np.log(_SCALE)
     return result
 
 
 def learn(
     state: State, histogram: Floats, contrasts: Contrasts, surprises: Floats, learns: Mask, history: float
 ) -> None:
-    """Take the newest bucket into everything that is usual, in the rows that learn; changed in place."""
+    """Take the newest bucket into everything that is usual, in the rows that learn; changed in place.
+
+    surprises  per series: of each channel, then that of the fall of the location
+    """
     rows = np.flatnonzero(learns)
     if len(rows):
         _learn_wander(state, contrasts, rows)
-        _learn_rate(state, surprises, rows)
+        learn_peaks(state, surprises, rows)
         _learn_levels(state, rows)
         weight = state["usual"][rows]
         state["usual"][rows] = weight * np.exp(-1.0 / history) + histogram[rows]
@@ -87,19 +126,29 @@ def _learn_wander(state: State, contrasts: Contrasts, rows: NDArray[np.int64]) -
     state["wander"][rows] = wander
 
 
-def _learn_rate(state: State, surprises: Floats, rows: NDArray[np.int64]) -> None:
-    """Count the episodes beyond FROM_SURPRISE and add up their peaks; buckets close together are one episode."""
-    excess = np.minimum(surprises[rows] - FROM_SURPRISE, _MOST_EXCESS)
+def learn_peaks(state: State, surprises: Floats, rows: NDArray[np.int64]) -> None:
+    """Count the episodes beyond FROM_SURPRISE and weigh the laws of their peaks; neighbours are one episode.
+
+    An alarm may be an incident, so it teaches nothing of chance; but then the largest of the peaks that chance gives
+    would never be seen. Falls of the location show them: what a level does by itself it does both ways, and what is an
+    incident is slow.
+    """
+    excess = np.maximum(surprises[rows] - FROM_SURPRISE, 0.0)
     over = excess > 0
     begins = over & (state["apart"][rows] >= _APART_BUCKETS)
-    peak = np.where(begins, 0.0, state["peak"][rows])
-    higher = np.where(over, np.maximum(excess - peak, 0.0), 0.0)
+    before = np.where(begins, 0.0, state["peak"][rows])
+    peak = np.where(over, np.maximum(excess, before), before)
     seen = state["judged"][rows]
     kept = np.where(seen >= _RATE_MEMORY, 1.0 - 1.0 / _RATE_MEMORY, 1.0)
     state["judged"][rows] = seen * kept + 1.0
-    state["exceeded"][rows] = state["exceeded"][rows] * kept + begins
-    state["excesses"][rows] = state["excesses"][rows] * kept + higher
-    state["peak"][rows] = peak + higher
+    state["exceeded"][rows] = state["exceeded"][rows] * kept + begins[:, :CHANNELS]
+    state["fit"][rows] *= kept[..., None]
+    for place, stream in np.argwhere(peak > before):
+        gained = _log_density(peak[place, stream])
+        if not begins[place, stream]:
+            gained = gained - _log_density(before[place, stream])
+        state["fit"][rows[place], LOCATION if stream == FALL else stream] += gained
+    state["peak"][rows] = peak
     state["apart"][rows] = np.where(over, 0.0, np.minimum(state["apart"][rows] + 1.0, _APART_BUCKETS))
 
 

@@ -21,10 +21,11 @@ from detectors.stats.slowdown import (
     State,
     contrast,
     enter,
+    fall,
     shapes,
     surprise,
 )
-from detectors.stats.slowdown_learning import PRIOR_WANDER, chance_rates, learn, mean_excess
+from detectors.stats.slowdown_learning import PRIOR_WANDER, chance_rates, learn, promised_surprises
 
 _NONE = -1
 _CALM_BUCKETS = 5
@@ -155,7 +156,8 @@ class Watch:
             start_anew(state, pooled, int(row), DEPTH)
         since = np.where(lasted, _NONE, since)
         learns = since == _NONE
-        learn(state, histogram, contrasts, largest, learns & ~lasted, plan.history)
+        both = np.column_stack([largest, fall(contrasts, plan.at_least)])
+        learn(state, histogram, contrasts, both, learns & ~lasted, plan.history)
         moved = state["model"].copy()
         rhythm.observe(state, at_ms, sums, histogram.sum(axis=1), learns)
         _follow_model(state, moved, at_ms)
@@ -201,9 +203,7 @@ class _Case:
     def slow(self, number: int, since: int, rates: Floats) -> Slow | None:
         """The most surprising window and channel that shows a change that matters and is still going on."""
         plan, surprises = self.view.plan, self.view.surprises[self.row]
-        # the smallest surprise of each channel that keeps the promise
-        spare = np.log(plan.false_per_bucket / rates) * mean_excess(self.view.state)[self.row]
-        scores = surprises / np.maximum(surprises.max(axis=0) - spare, 1e-9)
+        scores = surprises / promised_surprises(self.view.state, self.row, plan.false_per_bucket)
         for place in np.argsort(-scores, axis=None, kind="stable"):
             window, channel = divmod(int(place), CHANNELS)
             score = float(scores[window, channel])

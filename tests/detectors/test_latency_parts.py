@@ -9,6 +9,8 @@ from detectors.stats.histograms import first_beyond, geometric_edges, normal_sco
 from detectors.stats.probability import log_beta_binomial_tail, log_gamma, log_normal_tail
 from detectors.stats.rows import Layout, from_text, to_text
 from detectors.stats.series import Floats
+from detectors.stats.slowdown import CHANNELS, FALL, LOCATION, Contrasts, State, fall, shapes
+from detectors.stats.slowdown_learning import FROM_SURPRISE, chance_rates, learn_peaks, promised_surprises
 
 EDGES = np.array(geometric_edges(1.0, 60_000.0, 97))
 HOUR_MS = 3_600_000
@@ -147,3 +149,68 @@ def test_numbers_survive_being_text_and_damaged_text_is_none() -> None:
     text = to_text(rows[0])
     for damaged in ("", "x", text[:-4], text + "AAAA", "é" * len(text), text.replace("A", "!")):
         assert from_text(damaged, layout.width, np.float32) is None
+
+
+def peaks_learned(stream: int, excesses: Floats) -> State:
+    """One series that has had an episode of each excess, one every 140 buckets, all in one stream of surprises."""
+    state = {name: np.zeros((1, *shape)) for name, shape in shapes(98).items()}
+    row = np.array([0])
+    for excess in excesses.tolist():
+        calm = np.zeros((1, CHANNELS + 1))
+        for _ in range(12):
+            learn_peaks(state, calm, row)
+        state["judged"] += 127
+        calm[0, stream] = FROM_SURPRISE + excess
+        learn_peaks(state, calm, row)
+    return state
+
+
+def heights(state: State) -> Floats:
+    return promised_surprises(state, 0, 1 / 43_200)
+
+
+def test_a_series_whose_surprises_jump_gets_the_room_it_needs() -> None:
+    """The height of a promise follows the tail of the peaks, in the channel in which they came."""
+    random = np.random.default_rng(6)
+    usual = heights(peaks_learned(LOCATION, random.exponential(size=120)))
+    jumps = heights(peaks_learned(LOCATION, random.pareto(1.8, 120) * 2.0))
+    assert 10 < usual[LOCATION] < 17
+    assert jumps[LOCATION] > usual[LOCATION] + 3
+    assert jumps[1:] == pytest.approx(usual[1:], abs=1e-6)
+
+
+def test_falls_of_the_location_tell_how_far_it_jumps() -> None:
+    """They raise the height of the location as rises do, and are no episodes of it."""
+    jumps = np.random.default_rng(7).pareto(2.0, 120) * 2.0
+    fallen = peaks_learned(FALL, jumps)
+    assert fallen["exceeded"].sum() == 0
+    assert heights(fallen)[LOCATION] > heights(peaks_learned(FALL, np.full(120, 0.7)))[LOCATION] + 3
+
+
+def test_a_rate_is_that_of_its_height() -> None:
+    """Of which surprise chance makes one alarm in a month of minutes, and how often it makes that: the same."""
+    state = peaks_learned(LOCATION, np.random.default_rng(8).exponential(size=60))
+    rates = chance_rates(state, promised_surprises(state, 0, 1 / 43_200)[None, :])
+    assert rates == pytest.approx(np.full((1, CHANNELS), 1 / 43_200), rel=0.02)
+    assert chance_rates(state, np.full((1, CHANNELS), FROM_SURPRISE)).tolist() == [[1.0] * CHANNELS]
+
+
+def test_a_fall_is_as_surprising_as_the_rise_that_mirrors_it() -> None:
+    """-ln of the normal tail of the deepest window; too few values say nothing."""
+    one = np.ones((2, 2, CHANNELS))
+    rises = np.zeros((2, 2, CHANNELS))
+    rises[:, 1, LOCATION] = -4.0
+    three = np.ones((2, 2, CHANNELS, 3))
+    contrasts = Contrasts(
+        values=np.array([[50.0, 50.0], [2.0, 2.0]]),
+        short=one,
+        long=one,
+        sampled=three,
+        variances=three,
+        rise=rises,
+        variance=one,
+        level=one,
+        share=one,
+        beyond=one,
+    )
+    assert fall(contrasts, 6) == pytest.approx([-stats.norm.logsf(4.0), 0.0], rel=1e-6)
