@@ -4,8 +4,6 @@ The file is opened here, by its bytes, and decoded from memory: `cv2.imread` ret
 on a FIFO and crashes the process on a name that is no UTF-8.
 """
 
-import threading
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -17,6 +15,7 @@ from recognizer.fault import InputFault
 from recognizer.inspect import FLOATING, Limits, Pixels, guard, header_issues, pixel_issues, strips
 from recognizer.picture_format import Header, ImageFormat
 from recognizer.reasons import InputReason
+from recognizer.room import Room
 from recognizer.source import ANY_FILE, Access, PathInput, read_file
 
 __all__ = ["DEFAULT_LIMITS", "Decoder", "PathInput", "Picture", "decode", "read"]
@@ -76,13 +75,13 @@ def decode(
 ) -> Picture:
     """The picture in ``data``; ``name`` is only compared with the format. `InputFault` when it can't be shown whole."""
     header = guard(data, limits)
-    with _LARGE if header.decoded_bytes > _LARGE_BYTES else nullcontext():
+    with _ROOM.taken(header.decoded_bytes):
         return _shown(data, name, header, limits, path_issues)
 
 
+_ROOM: Final = Room(256 * 1024 * 1024)
+"""Seven photographs of 12 megapixels are decoded at a time, or one of the largest that is allowed."""
 _LARGE_BYTES: Final = 32 * 1024 * 1024
-_LARGE: Final = threading.Lock()
-"""Large pictures are decoded one at a time: threads together would need a multiple of the memory."""
 
 
 def _shown(data: bytes, name: str, header: Header, limits: Limits, path_issues: tuple[InputReason, ...]) -> Picture:

@@ -6,6 +6,8 @@ import resource
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from recognizer.decode import decode, read
 from recognizer.fault import InputFault
 from recognizer.inspect import Limits
 from recognizer.reasons import InputReason
+from recognizer.room import Room
 from tests.support.pictures import colours, encoded
 
 JPEG = encoded(colours(), "JPEG", quality=90)
@@ -247,3 +250,33 @@ def test_damaged_bytes_end_in_a_picture_or_a_fault(data: st.DataObject) -> None:
 def test_noise_behind_true_magic_bytes_is_survived(magic: bytes, noise: bytes) -> None:
     for start in range(2, len(magic), 3):
         assert outcome(magic[:start] + noise) in OUTCOMES
+
+
+def test_threads_wait_for_room_and_get_it() -> None:
+    """Eight threads, room for two at a time; one that needs more than all of it waits until it is alone."""
+    room, lock, inside, most, sizes = Room(10), threading.Lock(), [0], [], [4, 5, 30, 4, 5, 4, 5, 4]
+
+    def work(size: int) -> None:
+        with room.taken(size):
+            with lock:
+                inside[0] += size
+                most.append(inside[0])
+            with lock:
+                inside[0] -= size
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, sizes))
+    assert len(most) == len(sizes)
+    assert max(one for one in most if one != 30) <= 10
+
+
+def test_a_large_picture_is_turned_in_place_to_the_same_pixels() -> None:
+    """12 megapixels of noise, against Pillow."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), dtype=np.uint8)
+    picture = decode(encoded(pixels, "BMP"), "a.bmp")
+    assert np.array_equal(picture.pixels, pixels)
+    clear = np.dstack([pixels, np.full((3000, 4000), 255, np.uint8)])
+    clear[::2, :, 3] = 0
+    whitened = decode(encoded(clear, "PNG", compress_level=0), "a.png").pixels
+    assert (whitened[::2] == 255).all()
+    assert np.array_equal(whitened[1::2], pixels[1::2])
