@@ -156,8 +156,9 @@ class ConfidenceDrift(Learning):
             watch.fit, watch.fit_age = packed.fitted(known[:-1]), 0
         watch.fit_age += 1
         won = staked = 0.0
+        centres = watch.fit[:, 0].tolist()
         for number, rank in enumerate(packed.ranked(packed.standardised(known, watch.fit))):
-            if np.isnan(watch.fit[number, 0]):
+            if math.isnan(centres[number]):
                 continue
             if rank is not None and rank[2] >= _LEAST_BLOCKS:
                 watch.stakes[number] = bet(watch.stakes[number], *rank)

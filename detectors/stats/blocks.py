@@ -19,30 +19,10 @@ VIEWS = ("mean", "log", "logit", "spread")
 Blocks = NDArray[np.void]
 
 _LARGEST = 1e30
-_FITTED = 3
-_LARGEST_FIT = 1e70
 _GROUPS_DIFFER = 1.3
 _LEAST_GROUP = 10
 _COLUMNS = LAYOUT.itemsize // 4
 _EVENTS, _FIRST_VIEW = 1, 2
-
-
-def check(rows: bytes) -> None:
-    """Raises ValueError for what ``tobytes`` can't have made of blocks."""
-    if len(rows) % LAYOUT.itemsize:
-        raise ValueError("no whole number of blocks")
-    blocks = np.frombuffer(rows, LAYOUT)
-    buckets, events = blocks["bucket"], blocks["events"]
-    in_order = not len(blocks) or ((buckets[1:] > buckets[:-1]).all() and np.abs(events).min() >= 1)
-    if not (in_order and np.isfinite(events.sum() + blocks["mean"].sum() + blocks["spread"].sum())):
-        raise ValueError("not blocks in the order of time")
-
-
-def check_fit(fit: bytes) -> None:
-    """Raises ValueError for what ``tobytes`` can't have made of a fit; NaN stands for what is not known."""
-    numbers = np.frombuffer(fit)
-    if numbers.shape != (_FITTED * len(VIEWS),) or (np.abs(numbers) >= _LARGEST_FIT).any():
-        raise ValueError("not one fit per view")
 
 
 def made(bucket: int, events: float, sums: tuple[float, float, float, float]) -> Blocks:
@@ -110,13 +90,18 @@ def _variance(deviations: Floats) -> float:
 
 
 def standardised(blocks: Blocks, fit: Floats) -> Floats:
-    """One row per view: how many standard deviations a block is from the centre; as it is where there is no spread."""
+    """One row per view: how far a block is from the centre, measured by the spread of blocks of its size; the unit is
+    free, and the same within a view."""
     table = blocks.view("<f4").reshape(-1, _COLUMNS).T
-    centre, slope, rest = fit.T[:, :, None]
-    scale = slope * (1.0 / table[_EVENTS].astype(np.float64)) + np.where(slope + rest == 0, 1.0, rest)
+    events = table[_EVENTS].astype(np.float64)
     values = table[_FIRST_VIEW:].astype(np.float64, order="C")
-    values -= centre
-    values /= np.sqrt(scale, out=scale)
+    values -= fit[:, :1]
+    root = np.sqrt(events)
+    for view, (_, slope, rest) in enumerate(fit.tolist()):
+        if rest:
+            values[view] /= np.sqrt(slope / events + rest)
+        elif slope:
+            values[view] *= root
     return values
 
 
@@ -128,7 +113,9 @@ def ranked(scores: Floats) -> list[Rank | None]:
     newest, before = scores[:, -1:], scores[:, :-1]
     total = before.shape[1]
     there = [total] * len(scores) if np.isfinite(scores.sum()) else _counts(np.isfinite(before))
-    counted = zip(newest[:, 0].tolist(), _counts(before < newest), _counts(before == newest), there, strict=True)
+    same = before == newest
+    equals = _counts(same) if same.any() else [0] * len(scores)
+    counted = zip(newest[:, 0].tolist(), _counts(before < newest), equals, there, strict=True)
     return [(below, equal, known) if math.isfinite(value) else None for value, below, equal, known in counted]
 
 
