@@ -151,11 +151,11 @@ def test_a_message_for_a_channel_that_is_gone_is_given_up_with_one_line(
     for name in ("m", "n"):
         site.post(name, "ops")
     without = config_of(site.config(RULE.replace("ops", "pager"), channels=("pager",)))
-    with caplog.at_level("WARNING"):
+    with caplog.at_level("WARNING", "wumu.engine"):
         old, site.engine = site.engine, site.engine.renewed(without)
         old.close(10)
         site.deliver()
-    (line,) = [record.getMessage() for record in caplog.records]
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert line.startswith("channel ops is in alerts.yaml no more; messages that waited for it and are given up: 2; ")
     assert (site.engine.undelivered, site.engine.watch.troubles) == (0, {})
     assert len(receiver.requests) == 0
