@@ -4,9 +4,9 @@
 
 A few different series (made-up, calm answers to the kind's own query) learn ``warm`` buckets; then every one of them
 is given so many copies that there are ``series``, and single buckets are judged one by one, as the daemon does every
-minute. Counted is what the detector does with them, unpacking and packing of its memory included; what it takes to
-write that memory as JSON text is told apart. ``python_loop_us`` is what 100 turns of a loop took in the same run, so
-that machines and loads can be compared.
+minute, with the garbage collector set as the daemon sets it. Counted is what the detector does with them, unpacking
+and packing of its memory included; what it takes to write that memory as JSON text is told apart. ``python_loop_us``
+is what 100 turns of a loop took in the same run, so that machines and loads can be compared.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.conditions import conditions
+from daemon.cli.run import GC_THRESHOLD
 from detectors.base import Detector
 from detectors.check_worlds import Style, World, make_world
 from detectors.finding import Memory
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=800)
     parser.add_argument("--ticks", type=int, default=5)
     given = parser.parse_args()
+    gc.set_threshold(*GC_THRESHOLD)
     report = measure(given.kind, given.series, given.warm, given.ticks)
     print(json.dumps({"conditions": conditions("numpy")} | report, indent=2))
 
