@@ -135,7 +135,7 @@ class CudaDriver:
 
     def capture(self, rows: Callable[[], Tensor]) -> Callable[[], Tensor]:
         _cuda.synchronize(self.device)
-        with _cuda.stream(self._calculations), torch.inference_mode(), torch.backends.cudnn.flags(benchmark=True):
+        with _cuda.stream(self._calculations), torch.inference_mode(), _kernels_by_trial():
             for _ in range(_WARM_UPS):
                 rows()
             self._calculations.synchronize()
@@ -161,7 +161,17 @@ class CudaDriver:
         return float(begin.elapsed_time(end))
 
     def settle(self) -> None:
-        self._copies.synchronize()
-        self._calculations.synchronize()
+        _cuda.synchronize(self.device)
         gc.collect()  # a failed batch may hold memory in a cycle of its traceback
         _cuda.empty_cache()
+
+
+@contextmanager
+def _kernels_by_trial() -> Iterator[None]:
+    """cuDNN tries its kernels for each shape and keeps the fastest: worth it where shapes are fixed."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

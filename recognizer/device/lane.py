@@ -137,6 +137,7 @@ class Lane:
         Raises what the network raises.
         """
         with self._lock:
+            self._driver.settle()  # the network may still be on its way to the device
             for size in self._buckets:
                 self._driver.milliseconds(self._asker(size))
             self._driver.settle()
