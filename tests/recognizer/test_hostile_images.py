@@ -24,6 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_hundreds_of_hostile_pictures_end_in_a_line_each(digits_model: Trained, folder: Path, workers: int) -> None:
     """No crash, no hang (the run has a limit), little memory; nobody is left without a reason."""
