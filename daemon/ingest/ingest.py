@@ -24,7 +24,10 @@ from rules.model import IngestConfig
 
 logger = logging.getLogger(__name__)
 
-BATCH_LINES = 5_000
+BATCH_LINES = 4_000
+"""As many as Elasticsearch's store sends at once. Decoded and encoded they take about 15 MiB."""
+PROBE_LINES = 100
+"""A store that was in trouble is asked with so few first: an outage costs no memory and hardly any work."""
 PASS_BYTES = 64 * 1024 * 1024
 """One pass ends after about this much, so that a backlog does not keep the caller from its other duties."""
 SUPERSEDED_IDLE_MS = 60_000
@@ -165,7 +168,7 @@ class Ingest:
             over = not source.ended and (rested or source.fixed)
             if source.waiting and not over:
                 return False
-            block = source.read(self._batch_lines, to_the_end=over)
+            block = source.read(PROBE_LINES if self._pause_s else self._batch_lines, to_the_end=over)
         except Replaced:
             if source is not None and source.size > source.offset:
                 logger.warning(
@@ -202,6 +205,7 @@ class Ingest:
         self._put.update(misfit.key() for misfit in misfits)
         place = Checkpoint(block.head.identity(), shown(source.path), block.end)
         appended = self._store.append(Batch(decoded.events, decoded.lines, place))
+        self._pause_s = 0.0
         files.consumed.record(block.head, block.end)
         source.advance(block)
         self._put.difference_update(misfit.key() for misfit in misfits)

@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2 * 1024 * 1024
 """Read at once. More than MAX_LINE_BYTES, so that a line within the limit always fits."""
+_BYTES_A_LINE = 1024
+"""More than most lines have: few lines need no large block."""
 KEPT_OF_LONG_LINE_BYTES = 4096
 _SEARCH_BYTES = 64 * 1024 * 1024
 """How far one pass looks for the end of a line that is too long."""
@@ -80,7 +82,9 @@ class Source:
         if not content.fixed and content.size() < self.offset:
             self._shrunk(content)
         self._searching = False
-        raw = content.read_at(self.offset, BLOCK_BYTES)
+        raw = b"" if content.fixed else content.read_at(self.offset, min(BLOCK_BYTES, batch_lines * _BYTES_A_LINE))
+        if b"\n" not in raw:
+            raw = content.read_at(self.offset, BLOCK_BYTES)
         if raw[:1] == b"\0":
             raw = self._pass_nuls(content)
         block = self._cut(content, raw, batch_lines, to_the_end=to_the_end) if raw else None
@@ -147,7 +151,7 @@ class Source:
     def _cut(self, content: Content, raw: bytes, batch_lines: int, *, to_the_end: bool) -> Block | None:
         cut = raw.rfind(b"\n") + 1
         if cut:
-            return self._lines(raw[:cut], batch_lines)
+            return self._lines(raw[:cut] if b"\0" in raw else raw, batch_lines)
         nul = raw.find(b"\0")
         if 0 < nul <= MAX_LINE_BYTES and (following := after_nuls(content, self.offset + nul)) is not None:
             return self._block([raw[:nul]], raw, following)
@@ -184,5 +188,5 @@ class Source:
         return None
 
     def _block(self, lines: list[bytes], raw: bytes, end: int, *, length: int = 0) -> Block:
-        head = self.head.grown(raw[: end - self.offset])
+        head = self.head.grown(raw[: min(HEAD_BYTES, end - self.offset)])
         return Block(self.offset, end, lines, head, length)
