@@ -26,8 +26,10 @@ _APART_BUCKETS = 10.0
 
 _SHAPES, _SCALES = np.array([0.0, 0.1, 0.25, 0.4, 0.6]), np.array([1.0, 1.35, 1.8, 2.5, 3.5])
 _SHAPE, _SCALE = np.repeat(_SHAPES, len(_SCALES)), np.tile(_SCALES, len(_SHAPES))
-_LOG_PRIOR: Floats = -_SHAPE / 0.1 - 0.5 * (np.log(_SCALE) / 0.3) ** 2
-"""Of the laws of excesses: heavy tails and great scales are the exception, and no scale is below 1."""
+_LOG_PRIOR: Floats = -_SHAPE / 0.02 - 0.5 * (np.log(_SCALE) / 0.15) ** 2
+_PRIOR_EPISODES = 10.0
+"""Of the laws of excesses: the law of exact probabilities first. The prior fades as episodes are seen, so that a new
+series is not deaf, and one whose level jumps is soon believed to do so."""
 
 _HEIGHTS: Floats = np.expm1(np.linspace(0.0, np.log1p(2_000.0), 400))
 
@@ -47,13 +49,13 @@ def chance_rates(state: State, surprises: Floats) -> Floats:
     result = np.ones_like(surprises)
     over = surprises > FROM_SURPRISE
     rates = np.broadcast_to(_episode_rates(state), surprises.shape)[over]
-    result[over] = np.clip(rates * _beyond(state["fit"][over], surprises[over, None] - FROM_SURPRISE)[:, 0], 1e-300, 1)
+    result[over] = np.clip(rates * _beyond(state, over, surprises[over, None] - FROM_SURPRISE)[:, 0], 1e-300, 1)
     return result
 
 
 def promised_surprises(state: State, row: int, false_per_bucket: float) -> Floats:
     """Per channel of one row: the smallest surprise of which chance begins episodes in so few of the buckets."""
-    rates = _episode_rates(state)[row, :, None] * _beyond(state["fit"][row], _HEIGHTS[None, :])
+    rates = _episode_rates(state)[row, :, None] * _beyond(state, row, _HEIGHTS[None, :])
     heights = [np.interp(-np.log(false_per_bucket), -np.log(one), _HEIGHTS) for one in np.maximum(rates, 1e-300)]
     return FROM_SURPRISE + np.array(heights)
 
@@ -64,9 +66,10 @@ def _episode_rates(state: State) -> Floats:
     return rates
 
 
-def _beyond(fit: Floats, excesses: Floats) -> Floats:
-    """The share of peaks that exceed by ``excesses`` (rows with any number of columns), under the laws in ``fit``."""
-    weight = fit + _LOG_PRIOR
+def _beyond(state: State, which: "Mask | int", excesses: Floats) -> Floats:
+    """The share of peaks that exceed by ``excesses`` (any number of columns), for the channels ``which`` (rows)."""
+    believed = _PRIOR_EPISODES / (_PRIOR_EPISODES + state["exceeded"][which])
+    weight = state["fit"][which] + believed[:, None] * _LOG_PRIOR
     weight = np.exp(weight - weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
     result: Floats = (weight[:, None, :] * np.exp(_log_survival(excesses))).sum(axis=2)
