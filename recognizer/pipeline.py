@@ -11,8 +11,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, decode, read
 from recognizer.device.driver import Moments
@@ -40,6 +43,7 @@ LOW_CONFIDENCE = 0.3
 """Below this score an answer is marked as withheld, unless the caller sets another threshold."""
 
 
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 LEAST_KEPT_SHARE = 0.4
 """A crop that keeps less of a picture's area may have lost what was to be recognised. Of 16:9 it keeps .43."""
 
@@ -227,6 +231,9 @@ class Recognizer:
             one.decoded = Moment.since(started)
             started = time.perf_counter()
             one.staged = self._lane.stage(one.picture.pixels)
+            one.form = form(*one.picture.pixels.shape[:2], self._model.manifest.preprocessing)
+            # dozens of pictures wait for their batch: what the device has no use for is not kept meanwhile
+            one.picture = replace(one.picture, pixels=_NO_PIXELS)
         except InputFault as fault:
             one.fault = fault
         except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
@@ -291,10 +298,9 @@ class Recognizer:
         )
 
     def _tell_prepared(self, one: Taken, facts: TensorFacts, moments: Moments) -> None:
-        picture, spec = one.picture, self._model.manifest.preprocessing
-        if picture is None or one.ended is None:
+        picture, done = one.picture, one.form
+        if picture is None or done is None or one.ended is None:
             return
-        done = form(*picture.pixels.shape[:2], spec)
         one.events.preprocess_complete(
             timestamp=round(moments.prepared_at),
             # the picture's own part, done by its thread, and that of its batch on the device
@@ -302,7 +308,7 @@ class Recognizer:
             output_shape=done.output_shape,
             resized=done.resized,
             normalized=done.normalized,
-            channel_conversion=channel_conversion(picture.conversion, spec),
+            channel_conversion=channel_conversion(picture.conversion, self._model.manifest.preprocessing),
             scale_ratio=done.scale_ratio,
             mean=facts.mean,
             variance=facts.variance,

@@ -10,6 +10,7 @@ from recognizer.device.driver import Moments
 from recognizer.device.staging import Staged
 from recognizer.emit import Recognition
 from recognizer.fault import InputFault
+from recognizer.preprocess import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Taken:
     path: str
     events: Recognition
     picture: Picture | None = None
+    form: Form | None = None
     decoded: Moment | None = None
     staged: Staged | None = None
     ended: Moment | None = None
