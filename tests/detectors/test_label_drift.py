@@ -67,7 +67,7 @@ def test_noise_is_silent(kinds: int, per_minute: int) -> None:
     assert found(LabelDrift(), 720, *made) == ()
 
 
-@pytest.mark.parametrize(("kinds", "share", "most"), [(20, 0.4, 3), (1_000, 0.2, 3), (20_000, 0.15, 6)])
+@pytest.mark.parametrize(("kinds", "share", "most"), [(20, 0.4, 4), (1_000, 0.2, 3), (20_000, 0.15, 6)])
 def test_a_stuck_label_is_found_and_named(kinds: int, share: float, most: int) -> None:
     """In each of four models, within so many minutes, with its name, its share and since when."""
     made = [series(kinds, CHANGE + 10, seed=seed, change=stuck(share)) for seed in range(4)]
