@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.scenarios.elastalert import flatline, frequency, percentage_match, spike_count, spike_mean
-from benchmarks.scenarios.journal import Journal, Past, Played, Terms
+from benchmarks.scenarios.journal import Entry, Journal, Past, Played, Terms
 from benchmarks.scenarios.judge import GRACE_MS, Alarm, by_kind, judge, rank_of, summary
 from benchmarks.scenarios.table import table
 from benchmarks.scenarios.truth import Onset, Truth, Wanted
@@ -146,7 +146,7 @@ def test_the_table_has_a_row_for_every_kind() -> None:
 def test_a_journal_goes_on_where_it_was(tmp_path: Path) -> None:
     """What was kept is there again, equal in every field."""
     path, terms = tmp_path / "journal.jsonl", Terms("rules:\n", 8)
-    kept = [
+    kept: list[Entry] = [
         Past(3, ("slow-inference",)),
         Played(3, 1, judge([alarm(START + MINUTE, ("device", "cpu"), host="a")], truth()), judge([], truth())),
     ]
