@@ -171,14 +171,23 @@ class Lane:
             self._turn = (self._turn + 1) % len(self._slots)
             return [slot.holder]
         # Out of the handler, where the traceback no longer keeps the failed batch's memory.
-        if fault.reason is not InputReason.MODEL_DEVICE_LOST:
-            self._driver.settle()
+        fault = self._settled(fault)
         if fault.reason is InputReason.MODEL_OUT_OF_MEMORY:
             self._bearable = max(1, len(batch) // 2)
         if len(batch) == 1 or fault.reason is InputReason.MODEL_OUTPUT_INVALID:
             return [_Done([Judged(fault, self._facts(one, slot, fault), _now()) for one in batch])]
         middle = len(batch) // 2
         return self._send(batch[:middle]) + self._send(batch[middle:])
+
+    def _settled(self, fault: InputFault) -> InputFault:
+        """The fault, once nothing of the failed batch is under way; or that of a device that was lost meanwhile."""
+        if fault.reason is InputReason.MODEL_DEVICE_LOST:
+            return fault
+        try:
+            self._driver.settle()
+        except RuntimeError as error:
+            return as_fault(error)
+        return fault
 
     def _launch(self, slot: _Slot, batch: Sequence[Staged]) -> _Flight:
         packed = pack(batch, slot.view)
