@@ -28,9 +28,10 @@ from recognizer.reasons import EventType
 _LEAST_REFERENCE = 20
 _MOST_NOVEL = 8
 _NOVEL_FOR_MS = 3_600_000
-_MOST_GAIN = 6.0
-"""Runs of similar pictures are sometimes much longer than usual: one block, however full of a label, multiplies the
-evidence by no more than exp(6), so that a label must be met in several to be stuck."""
+_MOST_GAIN, _MOST_GAIN_OF_RUNS, _RUNS = 30.0, 6.0, 1.5
+"""Runs of similar pictures are sometimes much longer than usual. Where χ² shows that there are runs (`_spread` is above
+1.5), one block, however full of a label, multiplies the evidence by no more than exp(6): a label must be met in several
+to be stuck."""
 
 _SMOOTHING = 2.0
 _MOST_TOTAL = 1_000_000.0
@@ -177,7 +178,8 @@ class LabelDrift(Learning):
         spread = _spread(watch, profile)
         tempered = {name: amount / spread for name, amount in amounts.items()}
         if judging:
-            watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread, _MOST_GAIN)
+            most_gain = _MOST_GAIN_OF_RUNS if spread > _RUNS else _MOST_GAIN
+            watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread, most_gain)
             watch.excess.keep(MOST_LABELS, _MOST_TOTAL)
         else:
             _count(watch.excess, tempered, others / spread)
