@@ -186,8 +186,8 @@ class App:
             self._say_down("turns", "")
             if known is not None and not self._ready.is_set():
                 self._ready.set()
+                LOG.info("the first turn is done")  # before whoever waits for it goes on
                 self._notifier.ready(f"watching with {len(self._engine.config.rules)} rules")
-                LOG.info("the first turn is done")
             if turn.messages:
                 self._schedule.soon("send")
         self._heartbeats.beat("turn")
