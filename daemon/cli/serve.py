@@ -4,6 +4,7 @@ Works with the [recognizer,serve] extras alone, so nothing of the daemon is impo
 """
 
 import os
+import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -73,11 +74,12 @@ def command(  # noqa: PLR0913 - the options of a verb
     # torch's waiting threads would spin on the processors that decode
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from recognizer.decode_worker import DecodeWorkers, WorkerFailed  # noqa: PLC0415
+    from recognizer.device.opening import LaneSettings  # noqa: PLC0415
     from recognizer.emit import configure  # noqa: PLC0415  # torch and uvicorn cost seconds that --help need not pay
     from recognizer.inspect import Limits  # noqa: PLC0415
     from recognizer.manifest import ModelError  # noqa: PLC0415
     from recognizer.pipeline import Recognizer  # noqa: PLC0415
-    from recognizer.serve.server import listen, run  # noqa: PLC0415
+    from recognizer.serve.server import run  # noqa: PLC0415
     from recognizer.serve.settings import Settings, proxies  # noqa: PLC0415
     from recognizer.sinks import FileSink  # noqa: PLC0415
     from recognizer.source import Access  # noqa: PLC0415
@@ -98,18 +100,16 @@ def command(  # noqa: PLR0913 - the options of a verb
         trusted_proxies=trusted,
     )
     configure(sink=None if log is None else FileSink(log))
+    listener = _listener(host, port)
     try:
-        listener = listen(host, port)
-    except OSError as fault:
-        _fail(
-            f"can't listen on {host} port {port}: {fault.strerror or fault}",
-            "name another --host or --port",
-            UNAVAILABLE,
+        recognizer = Recognizer.load(
+            model,
+            device,
+            limits=Limits(max_file_bytes=max_mib << 20),
+            low_confidence=low_confidence,
+            access=Access(roots or None),
+            lane=LaneSettings(largest=max_batch),
         )
-    limits = Limits(max_file_bytes=settings.max_upload_bytes)
-    access = Access(roots or None)
-    try:
-        recognizer = Recognizer.load(model, device, limits=limits, low_confidence=low_confidence, access=access)
     except ModelError as error:
         _fail(f"{error} ({error.code})", error.hint, UNAVAILABLE)
     with ExitStack() as stack:
@@ -120,6 +120,16 @@ def command(  # noqa: PLR0913 - the options of a verb
         address = f"http://{host}:{listener.getsockname()[1]}"
         click.echo(f"wumu serve: listening on {address} with {recognizer.model_name}", err=True)
         run(recognizer, settings, listener, None if workers is None else workers.decode)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    from recognizer.serve.server import listen  # noqa: PLC0415
+
+    try:
+        return listen(host, port)
+    except OSError as fault:
+        problem = f"can't listen on {host} port {port}: {fault.strerror or fault}"
+        _fail(problem, "name another --host or --port", UNAVAILABLE)
 
 
 def _fail(message: str, hint: str, code: int) -> NoReturn:

@@ -59,8 +59,10 @@ def pillow(mode: str, file_format: str, **options: Any) -> bytes:
 
 
 def blurred() -> bytes:
-    middle = Image.fromarray(PHOTOGRAPH).resize((24, 16)).resize((300, 200), Image.Resampling.BICUBIC)
-    return encoded(np.asarray(middle), "JPEG")
+    """Coarse shapes of full contrast without an edge."""
+    shapes = np.random.default_rng(24).choice(np.array([30, 220], np.uint8), (4, 6, 3))
+    soft = Image.fromarray(shapes).resize((300, 200), Image.Resampling.BICUBIC)
+    return encoded(np.asarray(soft), "JPEG")
 
 
 def zeroed_sectors() -> bytes:
