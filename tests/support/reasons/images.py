@@ -59,10 +59,10 @@ def pillow(mode: str, file_format: str, **options: Any) -> bytes:
 
 
 def blurred() -> bytes:
-    """Full contrast, and from dark to bright it takes fifty pixels."""
-    down, across = np.mgrid[:200, :300] * (2 * np.pi / 100)
+    """Much contrast, and from dark to bright it takes 150 pixels."""
+    down, across = np.mgrid[:200, :300] * (2 * np.pi / 300)
     waves = 128 + 60 * np.stack([np.sin(across), np.sin(across) + np.cos(down), np.cos(down)], 2)
-    return encoded(waves.clip(0, 255).astype(np.uint8), "JPEG")
+    return encoded(waves.astype(np.uint8), "PNG")
 
 
 def zeroed_sectors() -> bytes:
@@ -123,7 +123,7 @@ FILES: dict[Reason, dict[str, bytes]] = {
         "I21 iTXt.png": with_chunk(b"iTXt", b"text\0\1\0en\0text\0" + zlib.compress(bytes(2_000_000))),
     },
     Reason.IMAGE_CONSTANT: {"I22 black.png": encoded(np.zeros((40, 40, 3), np.uint8), "PNG")},
-    Reason.IMAGE_BLURRED: {"I24 a.jpg": blurred()},
+    Reason.IMAGE_BLURRED: {"I24 a.png": blurred()},
     Reason.IMAGE_TINY: {
         "I11 dot.png": encoded(photograph(1, 1), "PNG"),
         "I11 line.png": encoded(photograph(2, 2000), "PNG"),
