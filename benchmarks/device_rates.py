@@ -32,8 +32,9 @@ from recognizer.device.lane import Handle, Lane
 from recognizer.device.opening import LaneSettings, open_lane
 from recognizer.device.plan import Layout, Mode, Plan, Precision, choose
 from recognizer.emit import configure, log_events
+from recognizer.formats.modelscope import PREPROCESSING as SPEC
 from recognizer.infer import Answer
-from recognizer.manifest import CheckedFile, Manifest, Preprocessing, Resize, ScoreKind
+from recognizer.manifest import CheckedFile, Manifest, Preprocessing, ScoreKind
 from recognizer.model import Model, ModelFacts
 from recognizer.network import build
 from recognizer.pipeline import Recognizer
@@ -42,14 +43,6 @@ from recognizer.sinks import FileSink
 SECONDS = 10.0
 SEED = 20_240_522
 CLASSES = 54_092
-SPEC = Preprocessing(
-    height=224,
-    width=224,
-    resize=Resize.CROP,
-    short_side=256,
-    mean=(0.485, 0.456, 0.406),
-    deviation=(0.229, 0.224, 0.225),
-)
 STAGES = ("input_start", "input_success", "preprocess_complete", "inference_complete", "business_output")
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a memory file system is what is meant
 

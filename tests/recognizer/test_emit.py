@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -38,12 +37,6 @@ class Refusing(MemorySink):
     def write(self, lines: bytes, count: int = 1) -> int:
         taken = min(count, 0 if self.full else self.room)
         return super().write(b"".join(lines.splitlines(keepends=True)[:taken]), taken)
-
-
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
 
 
 def test_every_event_is_stamped(sink):

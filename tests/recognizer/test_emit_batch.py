@@ -18,12 +18,6 @@ from tests.support.emission import emitting_to
 OWN = {"event_id", "timestamp", "file_dir"}
 
 
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
-
-
 def event(number: int, **more: Any) -> dict[str, Any]:
     return {"event_type": "inference_complete", "file_path": f"/上传/百灵_{number}.png", "top1_score": 0.5, **more}
 

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,7 @@ import pytest
 from recognizer.emit import current, log_event, recognition
 from recognizer.fault import InputFault
 from recognizer.reasons import InputReason
-from recognizer.sinks import MemorySink
-from tests.support.emission import emitting_to, types
-
-
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
+from tests.support.emission import types
 
 
 def test_a_recognition_tells_its_stages_with_one_request_and_timings(sink, tmp_path):

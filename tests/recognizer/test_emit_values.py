@@ -10,7 +10,6 @@ import math
 import pathlib
 import uuid
 from collections import OrderedDict, deque, namedtuple
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -27,7 +26,6 @@ from recognizer.encode import MAX_ELEMENTS, MAX_WRITTEN_BYTES
 from recognizer.events import Event
 from recognizer.limits import MAX_DEPTH, MAX_STRING_CHARACTERS
 from recognizer.sinks import MemorySink
-from tests.support.emission import emitting_to
 
 STEADY = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -87,12 +85,6 @@ def deep(levels: int) -> Any:
     for _ in range(levels):
         value = [value]
     return value
-
-
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
 
 
 def told(sink: MemorySink) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import gc
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ from daemon.store.elastic.settings import ElasticSettings
 from daemon.store.elastic.store import ElasticStore
 from rules.model import IngestConfig
 from tests.support.elasticsearch.client import count
-from tests.support.elasticsearch.fixtures import missing
-from tests.support.elasticsearch.jars import VERSIONS, Unavailable
-from tests.support.elasticsearch.nodes import Node, start_node
+from tests.support.elasticsearch.nodes import Node
 from tests.support.logs import NOW_MS, event_line
 
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
@@ -25,17 +22,6 @@ BEFORE = 1_000
 POLLS = 40
 GROWTH_BYTES = 32 * 1024 * 1024
 """Between two measurements of a working set that the allocator keeps; the polls in between read a batch each."""
-
-
-@pytest.fixture(params=VERSIONS)
-def node(request: pytest.FixtureRequest) -> Iterator[Node]:
-    try:
-        node = start_node(request.param)
-    except Unavailable as error:
-        missing(str(error))
-        raise
-    yield node
-    node.stop()
 
 
 def _resident_bytes() -> int:

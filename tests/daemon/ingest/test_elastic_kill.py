@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import random
-from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -17,9 +16,7 @@ from daemon.store.elastic.store import ElasticStore
 from rules.model import IngestConfig
 from tests.support.elasticsearch import proxy as faults
 from tests.support.elasticsearch.client import documents
-from tests.support.elasticsearch.fixtures import missing
-from tests.support.elasticsearch.jars import VERSIONS, Unavailable
-from tests.support.elasticsearch.nodes import Node, start_node
+from tests.support.elasticsearch.nodes import Node
 from tests.support.logs import Log
 
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
@@ -44,17 +41,6 @@ MISHAPS: tuple[faults.Fault, ...] = (
 )
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["daemon.ingest.ingest", "daemon.store.elastic.store"])
-
-
-@pytest.fixture(params=VERSIONS)
-def node(request: pytest.FixtureRequest) -> Iterator[Node]:
-    try:
-        node = start_node(request.param)
-    except Unavailable as error:
-        missing(str(error))
-        raise
-    yield node
-    node.stop()
 
 
 def open_ingest(folder: Path, url: str) -> tuple[Ingest, ElasticStore]:

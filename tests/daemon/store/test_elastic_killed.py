@@ -1,7 +1,6 @@
 """A node that is killed while events stream in and comes back on the same data."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,25 +11,12 @@ from daemon.store.conformance.support import batch, event
 from daemon.store.elastic.settings import ElasticSettings
 from daemon.store.elastic.store import ElasticStore
 from tests.support.elasticsearch.client import count
-from tests.support.elasticsearch.fixtures import missing
-from tests.support.elasticsearch.jars import VERSIONS, Unavailable
-from tests.support.elasticsearch.nodes import Node, start_node
+from tests.support.elasticsearch.nodes import Node
 
 pytestmark = [pytest.mark.elasticsearch, pytest.mark.slow]
 
 BATCHES = 40
 BATCH = 1_000
-
-
-@pytest.fixture(params=VERSIONS)
-def node(request: pytest.FixtureRequest) -> Iterator[Node]:
-    try:
-        node = start_node(request.param)
-    except Unavailable as error:
-        missing(str(error))
-        raise
-    yield node
-    node.stop()
 
 
 def _batch(number: int) -> Batch:

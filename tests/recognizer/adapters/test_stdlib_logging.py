@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from recognizer.adapters.stdlib_logging import EventHandler
 from recognizer.emit import configure, recognition
 from recognizer.sinks import FileSink, MemorySink
 from tests.support.emission import emitting_to, ended_well, in_child
-
-
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
 
 
 @pytest.fixture

@@ -3,19 +3,11 @@
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from recognizer.adapters.structlog_processor import EventProcessor
 from recognizer.sinks import MemorySink
-from tests.support.emission import emitting_to
-
-
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
 
 
 def test_the_dict_becomes_an_event_and_goes_on_unchanged(sink: MemorySink) -> None:

@@ -24,9 +24,9 @@ from recognizer.device.plan import Layout, Mode, Plan, Precision
 from recognizer.device.program import variant
 from recognizer.device.staging import pack, stage, unpack
 from recognizer.fault import InputFault
+from recognizer.formats.modelscope import PREPROCESSING as SPEC
 from recognizer.infer import Answer
 from recognizer.inspect import Pixels
-from recognizer.manifest import Preprocessing, Resize
 from recognizer.model import load
 from recognizer.reasons import InputReason
 from tests.support.model import Trained
@@ -35,14 +35,6 @@ from tests.support.pictures import with_orientation
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 
-SPEC = Preprocessing(
-    height=224,
-    width=224,
-    resize=Resize.CROP,
-    short_side=256,
-    mean=(0.485, 0.456, 0.406),
-    deviation=(0.229, 0.224, 0.225),
-)
 EAGER, GRAPH = (Plan(Precision.FLOAT32, Layout.CONTIGUOUS, mode) for mode in (Mode.EAGER, Mode.GRAPH))
 HALF = Plan(Precision.BFLOAT16, Layout.CHANNELS_LAST, Mode.GRAPH)
 PHOTO = np.array(load_sample_images().images[0])

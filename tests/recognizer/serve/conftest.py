@@ -1,20 +1,10 @@
 """What the tests of the service share: a picture, and a sink for its events."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from recognizer.sinks import MemorySink
 from recognizer.train import draw, load_digits
-from tests.support.emission import emitting_to
 from tests.support.pictures import encoded
-
-
-@pytest.fixture
-def sink() -> Iterator[MemorySink]:
-    with emitting_to(MemorySink()) as memory:
-        yield memory
 
 
 @pytest.fixture(scope="session")

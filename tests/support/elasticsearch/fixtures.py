@@ -12,7 +12,7 @@ from daemon.store.elastic.settings import ElasticSettings
 from daemon.store.elastic.store import ElasticStore
 from tests.support.elasticsearch.client import delete_all
 from tests.support.elasticsearch.jars import VERSIONS, Unavailable
-from tests.support.elasticsearch.nodes import start_node
+from tests.support.elasticsearch.nodes import Node, start_node
 
 GIVEN = "WUMU_TEST_ELASTICSEARCH"
 
@@ -25,6 +25,20 @@ def missing(what: str) -> None:
 
 
 @contextlib.contextmanager
+def started(version: str) -> Iterator[Node]:
+    """A node of this version for this block alone."""
+    try:
+        one = start_node(version)
+    except Unavailable as error:
+        missing(str(error))
+        raise
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+@contextlib.contextmanager
 def server(version: str) -> Iterator[str]:
     """The address of a server of this version; the given one stands for the first version alone."""
     given = os.environ.get(GIVEN)
@@ -33,15 +47,8 @@ def server(version: str) -> Iterator[str]:
             pytest.skip(f"{GIVEN} names one server: it stands for {VERSIONS[0]}")
         yield given
         return
-    try:
-        node = start_node(version)
-    except Unavailable as error:
-        missing(str(error))
-        raise
-    try:
-        yield node.url
-    finally:
-        node.stop()
+    with started(version) as one:
+        yield one.url
 
 
 class StoreMaker:
@@ -75,6 +82,13 @@ def elasticsearch_8() -> Iterator[str]:
 def elasticsearch_9() -> Iterator[str]:
     with server(VERSIONS[1]) as url:
         yield url
+
+
+@pytest.fixture(params=VERSIONS)
+def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+    """A node of each version in turn that the test may kill."""
+    with started(request.param) as one:
+        yield one
 
 
 @pytest.fixture(params=["elasticsearch_8", "elasticsearch_9"])
