@@ -57,7 +57,10 @@ class Ledger:
     def read_only(cls, path: Path) -> Self:
         """Open to look at it, also while the daemon writes. Raises LedgerError."""
         if not path.exists():
-            raise LedgerError(f"there is no ledger at {path}", hint="start the daemon first: wumu run")
+            raise LedgerError(
+                f"there is no ledger at {path}",
+                hint="start the daemon first: wumu run; or name its state folder with --state or WUMU_STATE",
+            )
         with _explained(path):
             uri = f"{path.resolve().as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
