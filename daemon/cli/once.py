@@ -86,8 +86,8 @@ def _work(engine: Engine) -> dict[str, Any]:
     return {
         "events": events,
         "malformed": malformed,
-        "rules": len(turn.evaluations),
-        "failed": sum(bool(evaluation.error) for evaluation in turn.evaluations),
+        "rules": len({evaluation.rule_id for evaluation in turn.evaluations}),
+        "failed": len({evaluation.rule_id for evaluation in turn.evaluations if evaluation.error}),
         "sent": sent,
         "undelivered": engine.undelivered,
         "trouble": trouble,

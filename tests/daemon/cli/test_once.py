@@ -6,7 +6,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from daemon.app import only_daemon
+from daemon.app import LEDGER, only_daemon
+from daemon.ledger.ledger import Ledger
 from tests.support.console import Place, verb
 from tests.support.daemon import wumu
 
@@ -24,6 +25,17 @@ def test_what_was_read_once_is_not_read_again(seen: Place) -> None:
     again = wumu("once", *seen.options)
     assert again.stdout.startswith("read 0 events, put 0 lines aside\njudged ")
     assert again.returncode == 1
+
+
+def test_a_rule_that_is_judged_up_to_a_planned_change_and_after_it_is_one_rule(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(
+        rules=[{"id": "slow", "kind": "latency"}, {"id": "many", "kind": "count", "at_least": 1, "within": "5m"}]
+    )
+    place.state.mkdir()
+    Ledger.open(place.state / LEDGER).close()
+    assert verb("mark", "model v2", "--at", "2m", *place.options).exit_code == 0
+    assert json.loads(wumu("once", "--json", *place.options).stdout)["rules"] == 2
 
 
 def test_a_state_that_somebody_works_on_is_left_alone(seen: Place) -> None:
