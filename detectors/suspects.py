@@ -34,7 +34,9 @@ _PAIRED_VALUES = 2
 _KEPT_BY_PAIR = 0.8
 _RARER_BY_PAIR = 0.5
 _BEYOND_DOUBT = 0.001
-"""A story about two fields needs better proof than one about one."""
+"""A story about two fields, or about before and after, needs better proof than one about bad events and good ones."""
+_LEAST_ARRIVED = 0.1
+_NEW_LIFT = 20.0
 
 Part = tuple[str, str]
 """A field and a value."""
@@ -46,6 +48,7 @@ class Suspect:
     """``field`` = ``value`` holds for ``bad`` of ``bad_total`` bad and ``base`` of ``base_total`` baseline events.
 
     also          a second field and value that hold as well; None where the first says it all
+    arrived       the bad events are all since the change, good ones too, and the baseline is what came before it
     lift          (bad / bad_total) / (base / base_total), smoothed
     significance  probability of such a concentration by chance, corrected for the number of values compared
     """
@@ -59,6 +62,7 @@ class Suspect:
     lift: float
     significance: float
     also: Part | None = None
+    arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,14 @@ class Tally:
 
     bad: int
     base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How often a value came since a change (``bad``) and before it (``base``), of ``total`` events that tell."""
+
+    count: Tally
+    total: Tally
 
 
 def suspect_fields(finding: Finding, fields: Sequence[str]) -> tuple[str, ...]:
@@ -97,7 +109,7 @@ def suspect_query(finding: Finding, field: str | None) -> Query:
     evidence = finding.evidence
     bad, baseline = evidence.bad, evidence.baseline
     if evidence.compare_with is not None:
-        bad, baseline = all_of(bad, _within(evidence.interval)), all_of(baseline, _within(evidence.compare_with))
+        bad, baseline = all_of(bad, within(evidence.interval)), all_of(baseline, within(evidence.compare_with))
     return Query(
         where=all_of(any_of(bad, baseline), key_condition(finding.key)),
         group_by=() if field is None else (field,),
@@ -145,11 +157,15 @@ def pair_query(finding: Finding, wanted: Sequence[Pair]) -> Query:
 
 def pair_tallies(frame: Frame, wanted: Sequence[Pair]) -> dict[Pair, Tally]:
     """The answer to a `pair_query`."""
-    found = {}
-    for series in frame.series:
-        for place, pair in enumerate(wanted):
-            found[pair] = Tally(_count(series.values[f"bad{place}"]), _count(series.values[f"base{place}"]))
-    return found
+    return dict(zip(wanted, counted(frame, len(wanted)), strict=True))
+
+
+def counted(frame: Frame, places: int) -> list[Tally]:
+    """The one row of measures bad0, base0, bad1…; zeros where no event came."""
+    if not frame.series:
+        return [Tally(0, 0)] * places
+    values = frame.series[0].values
+    return [Tally(_count(values[f"bad{place}"]), _count(values[f"base{place}"])) for place in range(places)]
 
 
 def tally(frame: Frame) -> dict[str | None, Tally]:
@@ -161,7 +177,10 @@ def tally(frame: Frame) -> dict[str | None, Tally]:
 
 
 def rank(
-    total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]], paired: Mapping[Pair, Tally] = MappingProxyType({})
+    total: Tally,
+    tallies: Mapping[str, Mapping[str | None, Tally]],
+    paired: Mapping[Pair, Tally] = MappingProxyType({}),
+    arrived: Mapping[Part, Arrival] = MappingProxyType({}),
 ) -> tuple[Suspect, ...]:
     """At most three values that the bad events have far more often than the baseline, the clearest first.
 
@@ -171,9 +190,26 @@ def rank(
     values that evidently hold for the same events only the first is told. A pair takes the place of its values where
     it keeps four fifths of the bad events of either, and is at most half as common in the baseline as either, beyond
     chance.
+
+    ``arrived`` are values that may have come with the change (`detectors.arrivals`). Such a suspect holds for a tenth
+    of what came since, and was not even a twentieth as common before, beyond chance. Where all that has it shares a
+    suspect that was there before (a folder whose pictures are suddenly small), that one is told first.
     """
-    if total.bad < 1 or total.base < 1:
-        return ()
+    clear = _contrasted(total, tallies, paired) if total.bad > 0 and total.base > 0 else []
+    told = {part for one in clear if one.also is not None for part in _parts(one)}
+    alone = [one for one in clear if one.also is not None or _parts(one)[0] not in told]
+    new = [one for one in _arrived(arrived) if _parts(one)[0] not in told]
+    order = {one: (_clearness(one), False) for one in alone}
+    order |= {
+        one: (_clearness(owner), True) if (owner := _owner(one, alone)) else (_clearness(one), False) for one in new
+    }
+    return _distinct(sorted(order, key=order.__getitem__))
+
+
+def _contrasted(
+    total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]], paired: Mapping[Pair, Tally]
+) -> list[Suspect]:
+    """What is clear of bad events against others."""
     singles = {
         (field, value): Tally(min(count.bad, total.bad), min(count.base, total.base))
         for field, counts in tallies.items()
@@ -187,26 +223,45 @@ def rank(
     candidates = [one for one, can in zip(candidates, testable(least, SIGNIFICANT), strict=True) if can]
     chances = holm([excess_probability(one.bad, total.bad, one.base, total.base) for _, _, one in candidates])
     suspects = [
-        Suspect(
-            field=field,
-            value=value,
-            also=also,
-            bad=one.bad,
-            bad_total=total.bad,
-            base=one.base,
-            base_total=total.base,
-            lift=lift(one.bad, total.bad, one.base, total.base),
-            significance=chance,
-        )
-        for ((field, value), also, one), chance in zip(candidates, chances, strict=True)
+        _suspect(part, one, total, chance, also=also)
+        for (part, also, one), chance in zip(candidates, chances, strict=True)
     ]
-    clear = [
+    return [
         one
         for one in suspects
         if one.significance <= SIGNIFICANT and one.bad >= LEAST_SHARE * total.bad and _matters(one)
     ]
-    told = {part for one in clear if one.also is not None for part in _parts(one)}
-    return _distinct(sorted((one for one in clear if one.also or _parts(one)[0] not in told), key=_clearness))
+
+
+def _arrived(arrived: Mapping[Part, Arrival]) -> list[Suspect]:
+    """What is clear of events since the change against those before it."""
+    some = [(part, one.count, one.total) for part, one in arrived.items() if one.total.bad > 0 and one.total.base > 0]
+    chances = holm([excess_probability(one.bad, all_.bad, one.base, all_.base) for _, one, all_ in some])
+    suspects = [
+        _suspect(part, one, all_, chance, arrived=True) for (part, one, all_), chance in zip(some, chances, strict=True)
+    ]
+    return [
+        one
+        for one in suspects
+        if one.significance <= _BEYOND_DOUBT and one.bad >= _LEAST_ARRIVED * one.bad_total and one.lift >= _NEW_LIFT
+    ]
+
+
+def _suspect(
+    part: Part, count: Tally, total: Tally, chance: float, *, also: Part | None = None, arrived: bool = False
+) -> Suspect:
+    return Suspect(
+        field=part[0],
+        value=part[1],
+        also=also,
+        arrived=arrived,
+        bad=count.bad,
+        bad_total=total.bad,
+        base=count.base,
+        base_total=total.base,
+        lift=lift(count.bad, total.bad, count.base, total.base),
+        significance=chance,
+    )
 
 
 def _says_more(pair: Pair, both: Tally, singles: Mapping[Part, Tally], compared: int) -> bool:
@@ -224,6 +279,12 @@ def _says_more(pair: Pair, both: Tally, singles: Mapping[Part, Tally], compared:
 def _matters(suspect: Suspect) -> bool:
     usual = suspect.base / suspect.base_total
     return suspect.lift >= LEAST_LIFT or suspect.bad / suspect.bad_total - usual >= LEAST_EXCESS
+
+
+def _owner(new: Suspect, suspects: Sequence[Suspect]) -> Suspect | None:
+    """The clearest suspect that holds for all events in which something new came, and for hardly any other."""
+    owners = [one for one in suspects if abs(one.bad + one.base - new.bad) <= _SAME_EVENTS * new.bad]
+    return min(owners, key=_clearness, default=None)
 
 
 def _parts(suspect: Suspect) -> tuple[Part, ...]:
@@ -247,7 +308,12 @@ def _distinct(suspects: Sequence[Suspect]) -> tuple[Suspect, ...]:
 
 
 def _same_events(one: Suspect, other: Suspect) -> bool:
-    """Two fields' values with nearly the same counts: a folder that only one host serves is told once."""
+    """Two fields' values with nearly the same counts: a folder that only one host serves is told once.
+
+    So is a value that is more common among the bad events and new as well.
+    """
+    if one.arrived is not other.arrived:
+        return _parts(one) == _parts(other)
     return (
         one.field != other.field
         and abs(one.bad - other.bad) <= _SAME_EVENTS * one.bad_total
@@ -255,7 +321,7 @@ def _same_events(one: Suspect, other: Suspect) -> bool:
     )
 
 
-def _within(interval: Interval) -> Condition:
+def within(interval: Interval) -> Condition:
     return all_of(
         Compare("timestamp", Op.GE, interval.start_ms),
         Compare("timestamp", Op.LT, interval.end_ms),

@@ -12,6 +12,7 @@ from daemon.notify.present import Presence
 from daemon.notify.render import Rendered, render, render_mark, render_self
 from daemon.store.base import Ask, EventStore, Sample
 from daemon.watch import OF_A_CHANNEL, Word
+from detectors.arrivals import arrival_fields, arrival_interval, arrival_query, arrival_totals_query, arrivals
 from detectors.condition import all_of
 from detectors.finding import Finding
 from detectors.keys import key_condition
@@ -161,24 +162,26 @@ class Announcer:
             return ()
 
     def _suspects(self, rules: Sequence[Rule], findings: Sequence[Finding]) -> Sequence[tuple[Suspect, ...]]:
-        """One aggregation a field and finding, all in one round trip."""
+        """Two aggregations a field and finding, all in one round trip: bad against good, and since against before."""
         fields = [suspect_fields(finding, rule.suspects) for rule, finding in zip(rules, findings, strict=True)]
+        compared = [arrival_fields(finding, rule.suspects) for rule, finding in zip(rules, findings, strict=True)]
         asks = [
-            _suspect_ask(finding, suspect_query(finding, field))
-            for finding, names in zip(findings, fields, strict=True)
-            for field in (None, *names)
+            ask
+            for finding, names, later in zip(findings, fields, compared, strict=True)
+            for ask in (*_suspect_asks(finding, names), *_arrival_asks(finding, later))
         ]
         try:
             frames = iter(self._store.ask(asks) if asks else ())
         except StoreError as fault:
             LOG.warning("an alert is told without suspects: %s", fault)
             return ()
-        counted = []
-        for names in fields:
+        counted, arrived = [], []
+        for names, later in zip(fields, compared, strict=True):
             total = tally(next(frames)).get(None, Tally(0, 0))
             counted.append((total, {name: tally(next(frames)) for name in names}))
+            arrived.append(arrivals(next(frames), {name: next(frames) for name in later}) if later else {})
         paired = self._paired(findings, [pairs(*counts) for counts in counted])
-        return [rank(*counts, both) for counts, both in zip(counted, paired, strict=True)]
+        return [rank(*counts, both, new) for counts, both, new in zip(counted, paired, arrived, strict=True)]
 
     def _paired(self, findings: Sequence[Finding], wanted: Sequence[Sequence[Pair]]) -> Sequence[Mapping[Pair, Tally]]:
         """What holds together, for the findings where there is something to ask: one more round trip for all."""
@@ -193,6 +196,18 @@ class Announcer:
         for place, frame in zip(asking, frames, strict=True):
             found[place] = pair_tallies(frame, wanted[place])
         return found
+
+
+def _suspect_asks(finding: Finding, fields: Sequence[str]) -> list[Ask]:
+    return [_suspect_ask(finding, suspect_query(finding, field)) for field in (None, *fields)]
+
+
+def _arrival_asks(finding: Finding, fields: Sequence[str]) -> list[Ask]:
+    if not fields:
+        return []
+    interval = arrival_interval(finding)
+    queries = [arrival_totals_query(finding, fields), *(arrival_query(finding, field) for field in fields)]
+    return [Ask(query, interval, interval.start_ms) for query in queries]
 
 
 def _suspect_ask(finding: Finding, query: Query) -> Ask:

@@ -51,6 +51,7 @@ def data_of(notice: Notice, message_id: str, text: str) -> dict[str, Any]:
                 "field": suspect.field,
                 "value": _text(suspect.value),
                 "also": None if suspect.also is None else {"field": suspect.also[0], "value": _text(suspect.also[1])},
+                "arrived": suspect.arrived,
                 "bad": suspect.bad,
                 "bad_total": suspect.bad_total,
                 "base": suspect.base,

@@ -227,7 +227,8 @@ def _suspect(suspect: Suspect, say: Words) -> str:
     base = suspect.base / suspect.base_total if suspect.base_total else 0.0
     parts = [(suspect.field, suspect.value), *([suspect.also] if suspect.also is not None else [])]
     values = [say("text", "equals", field=field, value=visible(value, VALUE_CHARACTERS)) for field, value in parts]
-    return say("text", "suspect", share=f"{share:.0%}", base=f"{base:.0%}", what=say("text", "together").join(values))
+    wording = "arrived" if suspect.arrived else "suspect"
+    return say("text", wording, share=f"{share:.0%}", base=f"{base:.0%}", what=say("text", "together").join(values))
 
 
 def _sample(event: Event, say: Words, time_zone: str) -> SampleView:
