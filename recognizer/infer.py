@@ -100,18 +100,55 @@ def _fault(facts: TensorFacts, finite: float, score: float, kind: ScoreKind) -> 
     return None
 
 
-_DEVICE_LOST = ("cuda error", "device-side assert", "fallen off the bus", "no cuda-capable device")
-"""After these a process can't use its GPU any more."""
+_DEVICE_LOST: Final = (
+    "device-side assert",
+    "illegal memory access",
+    "illegal instruction",
+    "illegal address",
+    "misaligned address",
+    "invalid program counter",
+    "hardware stack error",
+    "unspecified launch failure",
+    "launch timed out",
+    "uncorrectable ecc",
+    "uncorrectable nvlink",
+    "unknown error",
+    "context is destroyed",
+    "driver shutting down",
+    "fallen off the bus",
+    "no cuda-capable device",
+    "devices are busy or unavailable",
+)
+"""After these a process can't use its GPU any more. Other CUDA errors are those of one call."""
+_MEMORY_FULL: Final = ("out of memory", "alloc_failed", "defaultcpuallocator")
+"""Where no exception class says so: the processor's memory, pinned memory, cuBLAS's and cuDNN's own."""
 
 
 def as_fault(error: Exception) -> InputFault:
     """What a network or its device raised, as the pictures' reason; nothing of the error's traceback is kept."""
     if isinstance(error, InputFault):
         return InputFault(error.reason, error.message)
-    lines = str(error).splitlines() or [""]
-    # The CPU's allocator has no exception class of its own.
-    full = isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    return InputFault(_reason(error, InputReason.MODEL_FAILED), _first_line(error))
+
+
+def as_lost(error: Exception) -> InputFault:
+    """The same of what came up where the device was only waited for: it fails there for nothing but its own end."""
+    return InputFault(_reason(error, InputReason.MODEL_DEVICE_LOST), _first_line(error))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether something smaller might still do."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _MEMORY_FULL)
+
+
+def _reason(error: Exception, otherwise: InputReason) -> InputReason:
+    if is_out_of_memory(error):
+        return InputReason.MODEL_OUT_OF_MEMORY
     lost = any(word in str(error).lower() for word in _DEVICE_LOST)
-    failed = InputReason.MODEL_DEVICE_LOST if lost else InputReason.MODEL_FAILED
-    reason = InputReason.MODEL_OUT_OF_MEMORY if full else failed
-    return InputFault(reason, f"{type(error).__name__}: {lines[0]}")
+    return InputReason.MODEL_DEVICE_LOST if lost else otherwise
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

@@ -5,6 +5,7 @@ Weights only. A pickle can run any program when it is loaded, so a pickle is rea
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from recognizer import canary as canaries
 from recognizer.formats import modelscope
 from recognizer.formats.base import Built, Format, Request, first_line
 from recognizer.formats.registry import identify
+from recognizer.infer import is_out_of_memory
 from recognizer.labels import Labels
 from recognizer.labels import parse as parse_labels
 from recognizer.manifest import (
@@ -27,7 +29,9 @@ from recognizer.manifest import (
     read_part,
     sha256_of,
 )
+from recognizer.paths import visible
 from recognizer.scores import scores
+from recognizer.sinks import say
 from recognizer.weights import labels_count
 
 _PROBE_SEED = 20_240_519
@@ -106,6 +110,15 @@ def load(path: str | Path, device: str = "auto") -> Model:
     """
     source = find(Path(path))
     place = choose_device(device)
+    try:
+        return _on(source, place)
+    except (RuntimeError, MemoryError) as error:
+        if (refusal := device_refusal(error, source.manifest.name, place)) is None:
+            raise
+        raise refusal from error
+
+
+def _on(source: Source, place: torch.device) -> Model:
     built = source.build(place)
     model = Model(
         source.manifest,
@@ -120,17 +133,44 @@ def load(path: str | Path, device: str = "auto") -> Model:
     return model
 
 
+def device_refusal(error: Exception, what: str, place: torch.device) -> ModelError | None:
+    """The error of a device that has no room for ``what`` or can't run it; None for what is no fault of the device."""
+    if is_out_of_memory(error):
+        message = f"{what} does not fit into the memory of {place}"
+        hint = "free memory of the device (nvidia-smi shows who has it), or use another one"
+    elif any(word in str(error).lower() for word in _OF_THE_DEVICE):
+        message = f"{place} can't run {what}: {first_line(error)}"
+        hint = "compare nvidia-smi and torch.cuda.get_arch_list(), see dmesg | grep -i xid; or use cpu"
+    else:
+        return None
+    return ModelError(ModelFault.DEVICE_UNAVAILABLE, message, hint=hint)
+
+
+_OF_THE_DEVICE: Final = ("cuda error", "cudnn", "cublas", "nvrtc", "nvidia driver", "device-side assert")
+_KINDS: Final = frozenset({"cpu", "cuda"})
+
+
 def choose_device(device: str) -> torch.device:
-    """The device by name; ``auto`` takes a GPU when there is one."""
+    """The device by name; ``auto`` takes a GPU when there is one that can be used."""
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            return _usable(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        except (RuntimeError, AssertionError) as error:
+            say(f"the GPU can't be used, the processor is: {visible(first_line(error))}")
+            return torch.device("cpu")
     try:
         place = torch.device(device)
-        torch.empty(1, device=place)
+        if place.type not in _KINDS:
+            raise RuntimeError(f"only {' and '.join(sorted(_KINDS))} are known here")
+        return _usable(place)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        message = f"device {device!r} can't be used: {reason}"
+        message = f"device {device!r} can't be used: {first_line(error)}"
         raise ModelError(ModelFault.DEVICE_UNAVAILABLE, message, hint="use auto or cpu") from error
+
+
+def _usable(place: torch.device) -> torch.device:
+    """The device, once something was put there; raises what torch raises."""
+    torch.empty(1, device=place)
     return place
 
 
@@ -191,6 +231,8 @@ def _check_signature(model: Model) -> None:
         try:
             outputs = model.logits(batch.to(model.device))
         except Exception as error:  # a graph may raise anything for an input that it was not made for
+            if (refusal := device_refusal(error, model.name, model.device)) is not None:
+                raise refusal from error
             message = f"{path} does not take {list(batch.shape)}: {first_line(error)}"
             raise _signature(message, "see height and width in model.json; export with a free batch size") from error
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or len(outputs) != len(batch):

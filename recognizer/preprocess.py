@@ -54,7 +54,7 @@ def images_of(pixels: Pixels) -> Tensor:
 
 def to_input(images: Tensor, spec: Preprocessing) -> Tensor:
     """Pictures of one size, uint8 (pictures, 3, height, width), to the network's input, on whatever device they are."""
-    return normalized(levels(images, spec), spec)
+    return _normalization(spec, images.device)(levels(images, spec))
 
 
 def levels(images: Tensor, spec: Preprocessing) -> Tensor:
@@ -62,11 +62,23 @@ def levels(images: Tensor, spec: Preprocessing) -> Tensor:
     return _RESIZERS[spec.resize](images, spec)
 
 
-def normalized(sized: Tensor, spec: Preprocessing) -> Tensor:
-    """(x / 255 − mean) / deviation in the network's order of channels; one multiplication and addition a value."""
-    factor, offset = _affine(spec, sized.device)
-    channels = sized.flip(1) if spec.channel_order is ChannelOrder.BGR else sized
-    return torch.addcmul(offset, channels, factor)
+class Normalization:
+    """(x / 255 − mean) / deviation in the network's order of channels; one multiplication and addition a value.
+
+    Its constants lie on one device and are its own: a CUDA graph reads them at the place where they lay at its capture,
+    and a compiled program must not bring them there anew for each batch.
+    """
+
+    def __init__(self, spec: Preprocessing, device: torch.device) -> None:
+        mean = torch.tensor(spec.mean).reshape(3, 1, 1)
+        deviation = torch.tensor(spec.deviation).reshape(3, 1, 1)
+        self._factor = (1 / (255 * deviation)).to(device)
+        self._offset = (-mean / deviation).to(device)
+        self._reversed = spec.channel_order is ChannelOrder.BGR
+
+    def __call__(self, sized: Tensor) -> Tensor:
+        """Grey levels (pictures, 3, height, width) on its device to the network's input, float32."""
+        return torch.addcmul(self._offset, sized.flip(1) if self._reversed else sized, self._factor)
 
 
 def channel_conversion(decoded: str, spec: Preprocessing) -> str:
@@ -75,11 +87,7 @@ def channel_conversion(decoded: str, spec: Preprocessing) -> str:
     return "none" if source == spec.channel_order else f"{source}_to_{spec.channel_order}"
 
 
-@functools.lru_cache(maxsize=16)
-def _affine(spec: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
-    mean = torch.tensor(spec.mean).reshape(3, 1, 1)
-    deviation = torch.tensor(spec.deviation).reshape(3, 1, 1)
-    return (1 / (255 * deviation)).to(device), (-mean / deviation).to(device)
+_normalization = functools.lru_cache(maxsize=16)(Normalization)
 
 
 def _scaled(image: Tensor, height: int, width: int, spec: Preprocessing) -> Tensor:
@@ -88,10 +96,17 @@ def _scaled(image: Tensor, height: int, width: int, spec: Preprocessing) -> Tens
         return image
     if spec.interpolation is Interpolation.NEAREST:
         return functional.interpolate(image, (height, width), mode="nearest-exact")
-    # only the CPU scales bytes; elsewhere the same arithmetic in floats is rounded to the same levels
-    source = image if image.device.type == "cpu" else image.float()
+    if image.device.type != "cpu":
+        return scaled_in_floats(image, height, width, spec)
+    return functional.interpolate(image, (height, width), mode=spec.interpolation, antialias=spec.antialias)
+
+
+def scaled_in_floats(image: Tensor, height: int, width: int, spec: Preprocessing) -> Tensor:
+    """As a GPU does it, which scales no bytes: the same arithmetic in floats, rounded to whole levels."""
+    # bytes to floats channel after channel in one go: scaling wants them so and would copy them once more
+    source = image.to(torch.float32, memory_format=torch.contiguous_format)
     scaled = functional.interpolate(source, (height, width), mode=spec.interpolation, antialias=spec.antialias)
-    return scaled if scaled.dtype == torch.uint8 else scaled.round().clamp(0, 255)
+    return scaled.round().clamp(0, 255)
 
 
 def _stretch(image: Tensor, spec: Preprocessing) -> Tensor:

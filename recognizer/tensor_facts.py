@@ -64,7 +64,7 @@ def _bad_values(flat: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """How many values are NaN or infinite; a CPU need not count them where the extremes are finite."""
     if flat.device.type == "cpu" and bool((low.isfinite() & high.isfinite()).all()):
         return torch.zeros_like(low)
-    return (~flat.isfinite()).flatten(1).sum(1)
+    return (~flat.isfinite()).flatten(1).sum(1, dtype=torch.float32)
 
 
 def from_row(row: list[float]) -> TensorFacts:

@@ -26,7 +26,7 @@ from recognizer.formats.base import Graph, first_line
 from recognizer.infer import Answer, Reader
 from recognizer.manifest import ScoreKind
 from recognizer.model import Model
-from recognizer.preprocess import images_of, levels
+from recognizer.preprocess import Normalization, images_of, levels
 
 SECONDS: Final = 2.0
 """For measuring, all plans together; making them ready is not counted."""
@@ -101,6 +101,7 @@ class _Bench:
     def __init__(self, model: Model, driver: Driver, tried: Trial) -> None:
         self._model, self._driver, self._trial = model, driver, tried
         self._reader = Reader(model.labels, model.manifest.score)
+        self._normalization = Normalization(model.manifest.preprocessing, driver.device)
         self._reference = self._answers(self._program(SAFE)(tried.levels))
 
     def measure(self, wanted: Sequence[Plan], seconds: float) -> list[Measurement]:
@@ -135,9 +136,8 @@ class _Bench:
         return (None, fault) if fault else (rows, "")
 
     def _program(self, plan: Plan) -> Program:
-        manifest = self._model.manifest
         network = variant(self._model.network, plan)
-        rows = program(network, manifest.preprocessing, manifest.score, len(self._model.labels))
+        rows = program(network, self._normalization, self._model.manifest.score, len(self._model.labels))
         return compiled(rows) if plan.mode is Mode.COMPILED else rows
 
     def _answers(self, rows: Tensor) -> list[Answer | InputFault]:

@@ -10,7 +10,8 @@ class DeviceClock:
     """The distance between the two clocks, from moments that were seen on both.
 
     That something is done is seen after it happened, never before, and mostly by microseconds. So the smallest
-    distance of the last minutes is the truest; older ones are forgotten, because clocks drift and are set.
+    distance of the last minutes is the truest; older ones are forgotten, because clocks drift and are set: after a
+    night without work two clocks are a second apart.
     """
 
     def __init__(self, window_ms: float = WINDOW_MS) -> None:
@@ -22,8 +23,9 @@ class DeviceClock:
         """Something that happened at ``device_ms`` was known at ``wall_ms`` (since 1970)."""
         distance = wall_ms - device_ms
         if device_ms - self._began_ms >= self._window_ms:
+            recent = device_ms - self._began_ms < 2 * self._window_ms
             self._began_ms = device_ms
-            self._smallest_before, self._smallest = self._smallest, distance
+            self._smallest_before, self._smallest = self._smallest if recent else math.inf, distance
         self._smallest = min(self._smallest, distance)
 
     def wall_ms(self, device_ms: float) -> float:

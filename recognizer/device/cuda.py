@@ -1,11 +1,13 @@
 """A GPU of NVIDIA's: copies on one stream, calculations on another, times by events that are read afterwards.
 
 The host never waits for the device but in `CudaTimeline.wait`, for a batch behind which the next one is queued already.
+Everything names its device: a thread that only touched the first GPU would leave half a gigabyte of context on it.
 """
 
 import gc
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -32,6 +34,7 @@ class _Epoch:
     """
 
     def __init__(self, stream: Any) -> None:
+        self.device: torch.device = stream.device
         self._stream = stream
         self._lock = threading.Lock()
         self._clock = DeviceClock()
@@ -80,9 +83,10 @@ class CudaTimeline:
 
     def wait(self) -> None:
         last = self.events[Step.ANSWERED]
-        if not last.query():
-            last.synchronize()
-        self._epoch.seen(self._device_ms(Step.ANSWERED))
+        with _cuda.device(self._epoch.device):
+            if not last.query():
+                last.synchronize()
+            self._epoch.seen(self._device_ms(Step.ANSWERED))
 
     def moments(self) -> Moments:
         return moments(
@@ -108,13 +112,18 @@ class CudaDriver:
             self._copies = _cuda.Stream(self.device)
             self._calculations = _cuda.Stream(self.device)
             self._epoch = _Epoch(self._calculations)
-            self._pool = _cuda.graph_pool_handle()
+            # a pool that nobody holds can't be used again once the last graph in it is gone
+            self._pool = _cuda.MemPool()
 
     def host(self, *shape: int, dtype: torch.dtype) -> Tensor:
-        return torch.empty(shape, dtype=dtype, pin_memory=True)
+        with _cuda.device(self.device):
+            return torch.empty(shape, dtype=dtype, pin_memory=True)
 
     def twin(self, host: Tensor) -> Tensor:
-        return torch.empty(host.shape, dtype=host.dtype, device=self.device)
+        memory = torch.empty(host.shape, dtype=host.dtype, device=self.device)
+        for stream in (self._copies, self._calculations):  # who gives it back early must not get it while it is used
+            memory.record_stream(stream)
+        return memory
 
     def timeline(self) -> Timeline:
         with _cuda.device(self.device):
@@ -139,9 +148,12 @@ class CudaDriver:
             for _ in range(_WARM_UPS):
                 rows()
             self._calculations.synchronize()
+            with _no_waiting():
+                rows()
+            self._calculations.synchronize()
             graph = _cuda.CUDAGraph()
             # other threads may use the device meanwhile: only this one's calls are part of the graph
-            with _cuda.graph(graph, self._pool, self._calculations, capture_error_mode="thread_local"):
+            with _cuda.graph(graph, self._pool.id, self._calculations, capture_error_mode="thread_local"):
                 answer = rows()
         _cuda.synchronize(self.device)
 
@@ -164,6 +176,22 @@ class CudaDriver:
         _cuda.synchronize(self.device)
         gc.collect()  # a failed batch may hold memory in a cycle of its traceback
         _cuda.empty_cache()
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Raises RuntimeError where the host would wait for the device, which no graph can hold.
+
+    Found out before the capture: one that fails leaves the stream and torch's memory pools in a state of their own.
+    """
+    before = _cuda.get_sync_debug_mode()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode")  # that it is a prototype, once a process
+        _cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        _cuda.set_sync_debug_mode(before)
 
 
 @contextmanager

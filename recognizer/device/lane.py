@@ -20,12 +20,13 @@ from torch import Tensor
 
 from recognizer.device.driver import Driver, Moments, Step
 from recognizer.device.plan import SAFE, Mode, Plan, bucket_of, buckets
-from recognizer.device.program import compiled, inputs, program
+from recognizer.device.program import compiled, program
 from recognizer.device.staging import Packed, Staged, in_order, pack, stage, unpack
 from recognizer.fault import InputFault
-from recognizer.infer import Answer, Reader, as_fault, columns
+from recognizer.infer import Answer, Reader, as_fault, as_lost, columns
 from recognizer.inspect import Pixels
 from recognizer.model import Model
+from recognizer.preprocess import Normalization
 from recognizer.reasons import InputReason
 from recognizer.tensor_facts import TensorFacts, from_row, measure
 
@@ -83,10 +84,13 @@ class _Slot:
 
 
 class _Flight:
-    """A batch that the device works on, until its answers are taken from the slot's memory."""
+    """A batch that the device works on, until its answers are taken from the slot's memory.
 
-    def __init__(self, slot: _Slot, packed: Packed, reader: Reader) -> None:
-        self._slot, self._packed, self._reader = slot, packed, reader
+    ``lose`` hears of a device that was lost meanwhile.
+    """
+
+    def __init__(self, slot: _Slot, packed: Packed, reader: Reader, lose: Callable[[InputFault], None]) -> None:
+        self._slot, self._packed, self._reader, self._lose = slot, packed, reader, lose
         self._lock = threading.Lock()
         self._judged: list[Judged] | None = None
 
@@ -102,7 +106,9 @@ class _Flight:
             self._slot.timeline.wait()
             moments = self._slot.timeline.moments()
         except RuntimeError as error:  # a fault of the device comes up where it is first waited for
-            return [Judged(as_fault(error), None, _now())] * count
+            fault = as_lost(error)
+            self._lose(fault)
+            return [Judged(fault, None, _now())] * count
         rows = in_order(self._packed, self._slot.answers[:count].tolist())
         read = (self._reader.read(row, count, moments.infer_ms) for row in rows)
         return [Judged(answer, facts, moments) for answer, facts in read]
@@ -122,14 +128,33 @@ class Lane:
         self._largest, self._bearable = largest, largest
         self._buckets = tuple(range(1, largest + 1)) if driver.exact else buckets(largest)
         self._reader = Reader(model.labels, model.manifest.score)
-        self._program = program(model.network, self._spec, model.manifest.score, len(model.labels))
+        self._normalization = Normalization(self._spec, driver.device)
+        self._program = program(model.network, self._normalization, model.manifest.score, len(model.labels))
         side = self._spec.height * self._spec.width * 3
         slab_bytes = largest * max(side, driver.largest_picture_bytes)
-        self._levels = torch.zeros(largest, 3, self._spec.height, self._spec.width, dtype=torch.uint8).to(driver.device)
+        blank = torch.zeros(largest, 3, self._spec.height, self._spec.width, dtype=torch.uint8)
+        self._levels = driver.twin(blank)
+        self._levels.copy_(blank)
         self._slots = [_Slot(driver, slab_bytes, largest, columns(len(model.labels))) for _ in range(depth)]
         self._turn = 0
         self._lock = threading.Lock()
         self._ask: dict[int, Callable[[], Tensor]] = {}
+        self._lost: InputFault | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the device is gone for this process: every further picture is answered with that. Start it anew."""
+        return self._lost is not None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes that batches are padded to; of a device that takes every size the largest alone."""
+        return self._buckets[-1:] if self._driver.exact else self._buckets
+
+    @property
+    def device_name(self) -> str:
+        """What the device's maker calls it."""
+        return self._driver.name
 
     def warm(self) -> None:
         """Runs every size of a batch once, so that none of them is slow when it comes: libraries choose kernels then.
@@ -138,7 +163,7 @@ class Lane:
         """
         with self._lock:
             self._driver.settle()  # the network may still be on its way to the device
-            for size in self._buckets:
+            for size in reversed(self._buckets):  # smaller ones then find their memory in that of the largest
                 self._driver.milliseconds(self._asker(size))
             self._driver.settle()
 
@@ -158,7 +183,13 @@ class Lane:
                 parts += self._send(batch[start : start + limit])
             return Handle(parts)
 
+    def _lose(self, fault: InputFault) -> None:
+        if fault.reason is InputReason.MODEL_DEVICE_LOST:
+            self._lost = fault
+
     def _send(self, batch: Sequence[Staged]) -> list[_Part]:
+        if self._lost is not None:
+            return [_Done([Judged(self._lost, None, _now())] * len(batch))]
         slot = self._slots[self._turn]
         if slot.holder is not None:
             slot.holder.result()
@@ -181,12 +212,12 @@ class Lane:
 
     def _settled(self, fault: InputFault) -> InputFault:
         """The fault, once nothing of the failed batch is under way; or that of a device that was lost meanwhile."""
-        if fault.reason is InputReason.MODEL_DEVICE_LOST:
-            return fault
-        try:
-            self._driver.settle()
-        except RuntimeError as error:
-            return as_fault(error)
+        if fault.reason is not InputReason.MODEL_DEVICE_LOST:
+            try:
+                self._driver.settle()
+            except RuntimeError as error:
+                fault = as_lost(error)
+        self._lose(fault)
         return fault
 
     def _launch(self, slot: _Slot, batch: Sequence[Staged]) -> _Flight:
@@ -204,7 +235,7 @@ class Lane:
             rows = self._asker(bucket_of(count, self._buckets))()
             slot.answers[:count].copy_(rows[:count], non_blocking=True)
             line.record(Step.ANSWERED)
-        return _Flight(slot, packed, self._reader)
+        return _Flight(slot, packed, self._reader, self._lose)
 
     def _asker(self, size: int) -> Callable[[], Tensor]:
         """Asks about the first ``size`` rows of the levels."""
@@ -220,14 +251,29 @@ class Lane:
         if fault.reason is InputReason.MODEL_DEVICE_LOST:
             return None
         packed = pack([one], slot.view)
-        with torch.inference_mode():
-            unpack(packed, slot.slab.to(self._driver.device), self._levels, self._spec)
-            return from_row(measure(inputs(self._levels[:1], self._spec))[0].tolist())
+        try:
+            with torch.inference_mode():
+                unpack(packed, slot.slab[: packed.size].to(self._driver.device), self._levels, self._spec)
+                return from_row(measure(self._normalization(self._levels[:1]))[0].tolist())
+        except RuntimeError as error:  # the device has no memory for this either, or is gone by now
+            self._lose(as_fault(error))
+            return None
 
 
 def asker(rows: Callable[[], Tensor], driver: Driver, plan: Plan) -> Callable[[], Tensor]:
     """A calculation as the plan starts it."""
-    return rows if plan.mode is Mode.EAGER else driver.capture(rows)
+    return rows if plan.mode is Mode.EAGER else _Captured(rows, driver.capture(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Captured:
+    """A graph knows addresses, not tensors: with ``rows`` the weights that it reads live as long as it does."""
+
+    rows: Callable[[], Tensor]
+    replay: Callable[[], Tensor]
+
+    def __call__(self) -> Tensor:
+        return self.replay()
 
 
 def _now() -> Moments:

@@ -10,11 +10,13 @@ from recognizer.device.autotune import autotune
 from recognizer.device.cuda import CudaDriver
 from recognizer.device.driver import CpuDriver, Driver
 from recognizer.device.lane import Lane
-from recognizer.device.plan import SAFE, Plan
+from recognizer.device.plan import SAFE, Mode, Plan
 from recognizer.device.program import variant
 from recognizer.device.tune_cache import Key
-from recognizer.manifest import ModelError, ModelFault
-from recognizer.model import Model
+from recognizer.formats.base import first_line
+from recognizer.infer import is_out_of_memory
+from recognizer.manifest import ModelError
+from recognizer.model import Model, device_refusal
 from recognizer.paths import visible
 from recognizer.sinks import say
 
@@ -47,7 +49,8 @@ DEFAULT = LaneSettings()
 def open_lane(model: Model, settings: LaneSettings = DEFAULT) -> Lane:
     """The lane of a model on its device, ready for its first picture. On a GPU every size of a batch was run once.
 
-    Where a full batch does not fit into the device's memory, smaller ones are taken; `ModelError` when none fits.
+    Where a full batch does not fit into the device's memory, smaller ones are taken; `ModelError` when none fits, and
+    for a device that can't run the network at all.
     """
     return opened(model, CudaDriver(model.device) if model.device.type == "cuda" else CpuDriver(), settings)
 
@@ -58,13 +61,14 @@ def opened(model: Model, driver: Driver, settings: LaneSettings) -> Lane:
     while True:
         try:
             return _opened(model, driver, replace(settings, largest=largest))
-        except torch.OutOfMemoryError as error:
-            message = f"{model.name} in batches of {largest} does not fit into the memory of {driver.device}"
-            if largest == 1:
-                hint = "free memory of the device (nvidia-smi shows who has it), or use another one"
-                raise ModelError(ModelFault.DEVICE_UNAVAILABLE, message, hint=hint) from error
+        except (RuntimeError, MemoryError) as error:
+            what = f"{model.name} in batches of {largest}"
+            if largest == 1 or not is_out_of_memory(error):
+                if (refusal := device_refusal(error, what, driver.device)) is None:
+                    raise
+                raise refusal from error
         largest //= 2
-        say(f"{visible(message)}: {largest} are asked together")
+        say(f"{visible(what)} does not fit into the memory of {driver.device}: {largest} are asked together")
         driver.settle()
 
 
@@ -72,13 +76,23 @@ def _opened(model: Model, driver: Driver, settings: LaneSettings) -> Lane:
     plan = settings.plan
     if plan is None:
         plan = tuned(model, driver, settings) if driver.graphs else SAFE
-    lane = Lane(*_served(model, plan, driver), largest=settings.largest)
-    if not driver.exact:
+    served, plan = _served(model, plan)
+    lane = Lane(served, driver, plan, largest=settings.largest)
+    if driver.exact:
+        return lane
+    try:
+        lane.warm()
+    except RuntimeError as error:
+        if plan.mode is Mode.EAGER or is_out_of_memory(error):
+            raise
+        say(f"the plan {plan} is run operation by operation: {visible(first_line(error), 200)}")
+        driver.settle()
+        lane = Lane(served, driver, replace(plan, mode=Mode.EAGER), largest=settings.largest)
         lane.warm()
     return lane
 
 
-def _served(model: Model, plan: Plan, driver: Driver) -> tuple[Model, Driver, Plan]:
+def _served(model: Model, plan: Plan) -> tuple[Model, Plan]:
     """The model as the plan wants it; as it was loaded where its canary does not bear that."""
     served = replace(model, network=variant(model.network, plan))
     if served.network is not model.network:
@@ -86,8 +100,8 @@ def _served(model: Model, plan: Plan, driver: Driver) -> tuple[Model, Driver, Pl
             served.check_canary()
         except ModelError as error:
             say(f"the plan {plan} is not used, float32 is: {visible(str(error))}")
-            return model, driver, SAFE
-    return served, driver, plan
+            return model, SAFE
+    return served, plan
 
 
 def tuned(model: Model, driver: Driver, settings: LaneSettings) -> Plan:

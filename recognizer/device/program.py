@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from recognizer.device.plan import SAFE, Layout, Plan, Precision
 from recognizer.fault import InputFault
 from recognizer.infer import rows_of
-from recognizer.manifest import Preprocessing, ScoreKind
-from recognizer.preprocess import normalized
+from recognizer.manifest import ScoreKind
+from recognizer.preprocess import Normalization
 from recognizer.reasons import InputReason
 from recognizer.tensor_facts import measure
 
@@ -53,16 +53,11 @@ def variant(network: nn.Module, plan: Plan) -> nn.Module:
     return network if unchanged else Variant(network, plan)
 
 
-def inputs(levels: Tensor, spec: Preprocessing) -> Tensor:
-    """What the network is given, float32 channel after channel."""
-    return normalized(levels, spec)
-
-
-def program(network: nn.Module, spec: Preprocessing, kind: ScoreKind, classes: int) -> Program:
+def program(network: nn.Module, normalization: Normalization, kind: ScoreKind, classes: int) -> Program:
     """The whole calculation. It raises `InputFault` for a network that answers with another shape."""
 
     def rows(levels: Tensor) -> Tensor:
-        batch = inputs(levels, spec)
+        batch = normalization(levels)
         outputs: Any = network(batch)
         if not isinstance(outputs, Tensor) or outputs.shape != (len(levels), classes):
             found = str(list(outputs.shape)) if isinstance(outputs, Tensor) else type(outputs).__name__

@@ -12,7 +12,7 @@ from torchvision import transforms
 from recognizer.decode import read
 from recognizer.inspect import Pixels
 from recognizer.manifest import ChannelOrder, Interpolation, Preprocessing, Resize
-from recognizer.preprocess import channel_conversion, form, prepare, to_input
+from recognizer.preprocess import channel_conversion, form, images_of, prepare, scaled_in_floats, to_input
 from recognizer.tensor_facts import facts
 from tests.support.pictures import colours, with_orientation
 
@@ -45,6 +45,19 @@ def test_crop_agrees_with_the_reference_of_training(height: int, width: int) -> 
     difference = np.abs(levels(pixels, spec) - reference)
     assert difference.mean() <= 0.5
     assert difference.max() <= 1.01
+
+
+@pytest.mark.parametrize(("height", "width"), [(427, 640), (60, 80), (20, 24), (33, 200)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_arithmetic_of_a_gpu_gives_the_same_levels(height: int, width: int, layout: torch.memory_format) -> None:
+    """A GPU scales floats: rounded, they are Pillow's levels within one too, however the picture lies in memory."""
+    pixels = colours(height, width)
+    reference = np.asarray(Image.fromarray(pixels).resize((48, 32), Image.Resampling.BILINEAR), np.float32)
+    image = images_of(pixels).contiguous(memory_format=layout)
+    found = scaled_in_floats(image, 32, 48, PLAIN)
+    difference = np.abs(found[0].permute(1, 2, 0).numpy() - reference)
+    assert difference.mean() <= 0.5
+    assert difference.max() <= 1
 
 
 def test_fit_keeps_the_proportions_and_fills_the_rest() -> None:

@@ -18,6 +18,7 @@ from recognizer.infer import Answer
 from recognizer.manifest import ModelError, ModelFault, ScoreKind
 from recognizer.model import load
 from recognizer.reasons import InputReason
+from tests.support.devices import Capturing
 from tests.support.model import Trained
 from tests.support.networks import Brightness, model_of
 
@@ -168,6 +169,35 @@ def test_measurements_are_kept_beside_the_choice(digits_model: Trained, tmp_path
     tuned(load(digits_model.folder, "cpu"), CpuDriver(), LaneSettings(largest=4, cache=path))
     assert path.read_text().count('"batch_ms"') == len(Precision) * len(Layout)
     assert Measurement(SAFE, 1.0).fault == ""
+
+
+def test_graphs_are_measured_and_served() -> None:
+    """Each plan's own weights live as long as its graph: the copies of the others come and go meanwhile."""
+    plan, measured = autotune(model_of(Brightness()), Capturing(), 8, seconds=0.1)
+    assert plan.mode is Mode.GRAPH
+    assert {one.plan.mode for one in measured if not one.fault} == {Mode.GRAPH}
+    assert all(one.batch_ms > 0 for one in measured if not one.fault)
+
+
+def test_what_no_graph_can_hold_is_run_operation_by_operation(capfd: pytest.CaptureFixture[str]) -> None:
+    """A kept plan may be of another driver's time; autotuning finds the same."""
+    refusing = Capturing(RuntimeError("called a synchronizing CUDA operation"))
+    plan, measured = autotune(model_of(Brightness()), refusing, 8, seconds=0.1)
+    assert plan.mode is Mode.EAGER
+    assert {one.plan.mode for one in measured if one.fault} == {Mode.GRAPH}
+    lane = opened(model_of(Brightness()), refusing, LaneSettings(largest=8, plan=Plan(mode=Mode.GRAPH)))
+    assert lane.plan == SAFE
+    assert "called a synchronizing CUDA operation" in capfd.readouterr().err
+
+
+def test_a_device_that_can_not_run_the_network_is_said_so() -> None:
+    class TooNew(Brightness):
+        def forward(self, batch: Tensor) -> Tensor:
+            raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nCompile with")
+
+    with pytest.raises(ModelError, match=r"cpu can't run test in batches of 4: CUDA error: no kernel image is") as told:
+        opened(model_of(TooNew()), SimulatedDriver(0.0), LaneSettings(largest=4))
+    assert told.value.code is ModelFault.DEVICE_UNAVAILABLE
 
 
 class Bears(Brightness):

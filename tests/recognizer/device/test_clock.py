@@ -32,6 +32,14 @@ def test_a_wall_clock_that_was_set_is_followed_within_two_minutes(step_ms: float
     assert clock.wall_ms(300_000.0) == pytest.approx(BEGAN + 300_000 + 1 + step_ms, abs=1e-3)
 
 
+def test_a_night_without_work_is_forgotten() -> None:
+    """After it the clocks are a second apart; the first batch of the morning is told right."""
+    clock, night = DeviceClock(), 12 * 3_600_000.0
+    clock.observe(0.0, BEGAN)
+    clock.observe(night, BEGAN + night + 900)
+    assert clock.wall_ms(night) == BEGAN + night + 900
+
+
 def test_a_drifting_clock_is_followed() -> None:
     """50 parts in a million, the worst of a quartz: 3 ms a minute."""
     clock = DeviceClock()

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from statistics import median
@@ -33,7 +34,11 @@ from tests.support.model import Trained
 from tests.support.networks import model_of
 from tests.support.pictures import with_orientation
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
+    # torch and cuDNN warn of the hardware and of prototypes; that is no fault of the lane
+    pytest.mark.filterwarnings("default::UserWarning"),
+]
 
 EAGER, GRAPH = (Plan(Precision.FLOAT32, Layout.CONTIGUOUS, mode) for mode in (Mode.EAGER, Mode.GRAPH))
 HALF = Plan(Precision.BFLOAT16, Layout.CHANNELS_LAST, Mode.GRAPH)
@@ -152,17 +157,20 @@ def test_the_gpu_answers_as_the_processor(driver: CudaDriver) -> None:
 
 
 def test_the_times_of_events_are_those_of_a_clock_that_waits(driver: CudaDriver) -> None:
-    """Median of thirty batches within 2 % of the same calculation waited for; wall times are of now."""
+    """Median of thirty batches within 2 % of the same calculation waited for (a tenth of a millisecond is allowed for
+    the copy of the answers); wall times lie between asking and having."""
     opened = lane(driver, GRAPH, largest=64)
     batch = [opened.stage(one) for one in photos(64)]
-    told = []
+    told, under_way = [], deque([(time.time() * 1_000, opened.submit(batch))])
     for _ in range(30):
-        (one, *_) = opened.submit(batch).result()
+        under_way.append((time.time() * 1_000, opened.submit(batch)))  # so that the device never waits for the host
+        asked_ms, handle = under_way.popleft()
+        (one, *_) = handle.result()
         told.append(one.moments.infer_ms)
-        assert one.moments.answered_at / 1_000 == pytest.approx(time.time(), abs=0.05)
-        assert one.moments.prepared_at <= one.moments.answered_at
+        assert asked_ms - 50 <= one.moments.prepared_at <= one.moments.answered_at <= time.time() * 1_000 + 50
+    under_way.popleft()[1].result()
     waited = median(driver.milliseconds(opened._asker(64)) for _ in range(30))
-    assert median(told) == pytest.approx(waited, rel=0.02, abs=0.05)
+    assert median(told) == pytest.approx(waited, rel=0.02, abs=0.1)
 
 
 def test_the_digit_model_is_tuned_and_answers(driver: CudaDriver, digits_model: Trained) -> None:
@@ -187,7 +195,7 @@ class Failing(nn.Module):
         if len(batch) > self.largest:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         means = batch.mean((1, 2, 3))
-        if not torch.cuda.is_current_stream_capturing() and bool((means < -2).any()):
+        if not torch.cuda.is_current_stream_capturing() and bool((means < -1.9).any()):  # black gives -1.99
             raise RuntimeError("this kernel does not like it")
         return means[:, None] * self.weight
 
@@ -205,8 +213,55 @@ def test_a_picture_that_makes_the_network_fail_fails_alone(driver: CudaDriver) -
 
 
 def test_out_of_memory_makes_the_batches_smaller(driver: CudaDriver) -> None:
-    opened = Lane(model_of(Failing(largest=3), 1_000, SPEC, "cuda"), driver, EAGER, largest=3)
+    """Down to single pictures: two are padded to eight, which do not fit either."""
+    opened = Lane(model_of(Failing(largest=1), 1_000, SPEC, "cuda"), driver, EAGER, largest=8)
+    judged = ask(opened, photos(9))
+    assert all(isinstance(one.answer, Answer) and one.answer.batch_size == 1 for one in judged)
+
+
+def test_a_real_out_of_memory_is_told_and_survived(driver: CudaDriver) -> None:
+    """More than any card has is asked for by batches of more than one."""
+
+    class Greedy(Failing):
+        def forward(self, batch: Tensor) -> Tensor:
+            if len(batch) > 1:
+                torch.empty(1 << 44, dtype=torch.uint8, device=batch.device)
+            return super().forward(batch)
+
+    opened = Lane(model_of(Greedy(), 1_000, SPEC, "cuda"), driver, EAGER, largest=8)
     assert all(isinstance(one.answer, Answer) for one in ask(opened, photos(9)))
+    assert not opened.lost
+
+
+def test_a_network_that_waits_is_not_captured_and_the_device_stays_usable(driver: CudaDriver) -> None:
+    """It is refused before the capture begins: graphs of others are captured and run after that as before."""
+
+    class Waiting(Failing):
+        def forward(self, batch: Tensor) -> Tensor:
+            outputs = super().forward(batch)
+            return outputs if bool(outputs.isfinite().all()) else outputs.nan_to_num()
+
+    with pytest.raises(RuntimeError, match="synchronizing"):
+        lane(driver, GRAPH, largest=8, made=Waiting())
+    driver.settle()
+    assert all(isinstance(one.answer, Answer) for one in ask(lane(driver, GRAPH, largest=8), photos(8)))
+
+
+def test_graphs_may_come_and_go(driver: CudaDriver) -> None:
+    """All lanes of a device share their graphs' memory, also after the last of them is gone."""
+    made, pictures = network(), photos(8)
+    first = ask(lane(driver, GRAPH, largest=8, made=made), pictures)
+    driver.settle()
+    again = ask(lane(driver, GRAPH, largest=8, made=made), pictures)
+    assert_alike(first, again, 0.01)
+
+
+def test_a_compiled_plan_is_captured_and_answers_alike(driver: CudaDriver) -> None:
+    """Compiled by torch and started as one graph. Takes a minute."""
+    pytest.importorskip("triton")
+    made, pictures = network(), photos(32)
+    plan = replace(GRAPH, mode=Mode.COMPILED)
+    assert_alike(ask(lane(driver, plan, made=made), pictures), ask(lane(driver, EAGER, made=made), pictures), 0.02)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device or none on this machine")

@@ -1,5 +1,6 @@
 """The lane: answers in their order, batches under way, padded sizes, networks that fail; on processor and clock."""
 
+import gc
 import threading
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.simulated_device import SimulatedDriver
 from recognizer.device.driver import CpuDriver, Driver
-from recognizer.device.lane import DEPTH, Judged, Lane
+from recognizer.device.lane import DEPTH, Judged, Lane, asker
 from recognizer.device.plan import Layout, Mode, Plan, Precision
 from recognizer.device.program import variant
 from recognizer.fault import InputFault
@@ -20,6 +21,7 @@ from recognizer.infer import Answer
 from recognizer.inspect import Pixels
 from recognizer.manifest import Preprocessing
 from recognizer.reasons import InputReason
+from tests.support.devices import Capturing, Mortal
 from tests.support.networks import Brightness, model_of
 
 DRIVERS: list[Callable[[], Driver]] = [CpuDriver, lambda: SimulatedDriver(0.001)]
@@ -183,6 +185,59 @@ def test_a_lost_device_is_said_of_every_picture() -> None:
     assert [one.facts for one in judged] == [None, None]
 
 
+def test_a_device_that_dies_is_asked_nothing_more() -> None:
+    """What was under way is lost, what comes later is answered at once, and whoever runs the service can see it."""
+    network, driver = Brightness(), Mortal()
+    lane = Lane(model_of(network), driver, largest=4)
+    under_way = lane.submit([lane.stage(shade(3))] * 2)
+    assert not lane.lost
+    driver.dead = True
+    asked = len(network.asked)
+    for judged in (under_way.result(), ask(lane, [shade(3)] * 9)):
+        faults = [one.answer for one in judged]
+        assert all(isinstance(one, InputFault) and one.reason is InputReason.MODEL_DEVICE_LOST for one in faults)
+        assert "illegal memory access" in str(faults[0])
+    assert lane.lost
+    assert len(network.asked) == asked
+
+
+def test_a_fault_after_which_the_device_does_not_settle_is_its_end() -> None:
+    """The call that failed says less than the device does when it is waited for."""
+    driver = Mortal()
+
+    class Last(Brightness):
+        def forward(self, batch: Tensor) -> Tensor:
+            driver.dead = True
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
+
+    lane = Lane(model_of(Last()), driver, largest=4)
+    (judged, *_) = ask(lane, [shade(3)] * 4)
+    assert isinstance(judged.answer, InputFault)
+    assert judged.answer.reason is InputReason.MODEL_DEVICE_LOST
+    assert lane.lost
+
+
+@pytest.mark.parametrize(
+    "message", ["CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"]
+)
+def test_memory_that_no_class_of_its_own_tells_of_is_memory(message: str) -> None:
+    """Nothing is lost then: pinned memory and the libraries' own just ran out."""
+    lane = Lane(model_of(Picky(message=message)), CpuDriver(), largest=4)
+    judged = ask(lane, [shade(0), shade(5)])
+    assert isinstance(judged[0].answer, InputFault)
+    assert judged[0].answer.reason is InputReason.MODEL_OUT_OF_MEMORY
+    assert label(judged[1]) == "5"
+    assert not lane.lost
+
+
+def test_a_call_that_a_sound_device_refuses_loses_nothing() -> None:
+    lane = Lane(model_of(Picky(message="CUDA error: invalid configuration argument")), CpuDriver(), largest=4)
+    judged = ask(lane, [shade(0), shade(5)])
+    assert isinstance(judged[0].answer, InputFault)
+    assert judged[0].answer.reason is InputReason.MODEL_FAILED
+    assert label(judged[1]) == "5"
+
+
 def test_out_of_memory_makes_the_batches_smaller_for_good() -> None:
     network = Picky(largest=3)
     lane = Lane(model_of(network), CpuDriver(), largest=16)
@@ -202,6 +257,18 @@ def test_answers_of_another_shape_are_said_without_asking_again() -> None:
 
 
 # ---------------------------------------------------------------- plans
+
+
+def test_a_graph_keeps_the_weights_that_it_reads() -> None:
+    """It knows where they lie, not that they are needed: given back, their place would be another tensor's."""
+    rows = asker(lambda: torch.ones(2), Capturing(), Plan(mode=Mode.GRAPH))
+    gc.collect()
+    assert rows().tolist() == [1, 1]
+    lane = Lane(model_of(Brightness()), Capturing(), Plan(mode=Mode.GRAPH), largest=8)
+    lane.warm()
+    gc.collect()
+    assert [label(one) for one in ask(lane, [shade(3), shade(9), shade(1)])] == ["3", "9", "1"]
+    assert [label(one) for one in ask(lane, [shade(7)])] == ["7"]
 
 
 @pytest.mark.parametrize("precision", Precision)
