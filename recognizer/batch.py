@@ -1,7 +1,7 @@
 """Many events to their lines at once, by loops that run inside of the interpreter: no step of Python an event."""
 
 from collections.abc import Sequence, Set
-from itertools import chain, repeat
+from itertools import repeat
 from operator import itemgetter
 from time import time_ns
 from typing import Any, Final
@@ -46,4 +46,6 @@ def join_lines(
         return None
     time = b"" if timed else b'"timestamp":%d,' % (time_ns() // 1_000_000)
     before = b'%b%b"event_id":"%b.' % (head, time, batch_id.encode())
-    return b"".join(chain.from_iterable(zip(repeat(before), _NUMBERS, bodies)))
+    pieces = [before] * (3 * len(bodies))
+    pieces[1::3], pieces[2::3] = _NUMBERS[: len(bodies)], bodies
+    return b"".join(pieces)

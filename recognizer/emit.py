@@ -27,6 +27,8 @@ __all__ = ["Recognition", "configure", "current", "log_event", "log_events", "re
 
 
 _INPUT_ERROR: Final = EventType.INPUT_ERROR.value
+_block: Final = BLOCK.get
+_emit: Final = EMITTER.emit
 
 
 def configure(sink: Sink | None, model_name: str | None = None, host: str | None = None) -> None:
@@ -44,13 +46,13 @@ def log_event(event_type: str, /, **fields: Any) -> None:
     ``file_path`` and from the disk.
     """
     try:
-        if (block := BLOCK.get()) is not None:
+        if (block := _block()) is not None:
             fields = {**block.carried, **fields}
-        if not isinstance(event_type, str):
+        if type(event_type) is not str:
             event_type = as_text(event_type)  # a set or an array by mistake: neither can be looked up or compared
         if event_type == _INPUT_ERROR:
             fields = _with_reason(fields)
-        EMITTER.emit(event_type, fields)
+        _emit(event_type, fields)
     except RecursionError:
         EMITTER.dropped += 1  # the service's stack is full: no room for another call
     except Exception as fault:  # noqa: BLE001 - nothing may reach the service: it is said and counted

@@ -13,8 +13,8 @@ from time import time_ns
 from typing import Any, Final
 
 from recognizer.batch import MOST, join_lines
-from recognizer.encode import as_text, encode
-from recognizer.limits import SCHEMA_VERSION
+from recognizer.encode import OPTIONS, as_text, careful, dumps, encode, known
+from recognizer.limits import MAX_STRING_CHARACTERS, SCHEMA_VERSION
 from recognizer.paths import parent, visible
 from recognizer.sinks import Sink, say
 
@@ -105,29 +105,34 @@ class Emitter:
 
         This is the hot path: in one piece, because each call would cost as much as several of its lines.
         """
-        if self.sink is None:
+        sink, dropped, fault = self.sink, 0, None
+        if sink is None:
             return
-        dropped, fault = 0, None
         try:
-            if self.dropped:
-                dropped = self._take_losses()
-            path = fields.get("file_path")
-            if path is not None and "file_dir" not in fields:
-                if type(path) is str and (cut := path.rfind("/")) > 0:
-                    fields["file_dir"] = path[:cut]
+            if "file_path" in fields and "file_dir" not in fields:
+                path = fields["file_path"]
+                if type(path) is str and (folder := path.rpartition("/")[0]):
+                    fields["file_dir"] = folder
                 else:
                     fields |= path_fields(path)
             head = self._heads.get(event_type)
-            if head is not None and fields and not dropped and self._stamped.isdisjoint(fields):
-                # What all events of a type have in common is encoded once, and the rest of the stamps are two integers.
-                line = b'%b%d","timestamp":%d,%b' % (head, self._next(), time_ns() // 1_000_000, encode(fields)[1:])
+            if head is not None and not self.dropped and self._stamped.isdisjoint(fields):
+                # What all events of a type have in common is encoded once; a number and the time make them differ.
+                fields["timestamp"] = time_ns() // 1_000_000
+                try:  # what `encode` does, without the price of its call
+                    body = dumps(fields, known, OPTIONS)
+                except (TypeError, RecursionError):
+                    body = b""
+                body = body if 0 < len(body) <= MAX_STRING_CHARACTERS else careful(fields)
+                line = head + b'%d",' % self._next() + body[1:]
             else:
+                dropped = self._take_losses()
                 line = self._stamp(event_type, fields, dropped)
             held = self._held.lines
             if held is not None:
                 held.append(line)
                 return
-            if self.sink.write(line):
+            if sink.write(line):
                 return
         except Exception as caught:  # noqa: BLE001 - nothing may reach the service: it is said and counted
             fault = caught
@@ -219,6 +224,8 @@ class Emitter:
 
     def _take_losses(self) -> int:
         """What the event that is being made tells of losses."""
+        if not self.dropped:
+            return 0
         with self._lock:
             dropped, self.dropped = self.dropped, 0
         if self._held.lines is not None:

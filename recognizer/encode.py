@@ -32,6 +32,7 @@ MAX_ELEMENTS: Final = 1024
 MAX_WRITTEN_BYTES: Final = 64 * 1024
 """Beyond this a line loses its largest fields: it goes out in one write, which should be a short one."""
 MAX_TRUNCATED_NAMES: Final = 64
+_NEVER_LEFT_OUT: Final = frozenset({"event_type", "timestamp", "event_id"})
 _LONGEST_INTEGER_BITS: Final = 1024
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
@@ -159,7 +160,7 @@ def _dumps(event: Mapping[str, Any]) -> bytes:
     return json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _careful(event: Mapping[str, Any]) -> bytes:
+def careful(event: Mapping[str, Any]) -> bytes:
     """The line of any event: the slow way that can't fail."""
     result = _plain_event(event)
     line = _dumps(result)
@@ -169,11 +170,14 @@ def _careful(event: Mapping[str, Any]) -> bytes:
 
 
 def _shortened(event: dict[str, Any]) -> dict[str, Any]:
-    """The event without its largest fields, which are named instead, so that its line keeps its limit."""
+    """The event without its largest fields, which are named instead, so that its line keeps its limit.
+
+    What tells one event from another stays, however many small fields there are.
+    """
     sizes = {name: len(_dumps({name: value})) for name, value in event.items()}
     left = MAX_WRITTEN_BYTES - MAX_STRING_CHARACTERS
     kept: dict[str, Any] = {}
-    for name in sorted(sizes, key=sizes.__getitem__):
+    for name in sorted(sizes, key=lambda name: (name not in _NEVER_LEFT_OUT, sizes[name])):
         left -= sizes[name]
         if left < 0:
             break
@@ -183,7 +187,7 @@ def _shortened(event: dict[str, Any]) -> dict[str, Any]:
     return ordered | {"truncated_fields": [*event.get("truncated_fields", ()), *gone][:MAX_TRUNCATED_NAMES]}
 
 
-def _known(value: Any) -> Any:
+def known(value: Any) -> Any:
     """What orjson asks about: a type that it does not know, made plain."""
     walk = _Plain()
     result = walk.value(value)
@@ -195,35 +199,31 @@ def _known(value: Any) -> Any:
 def _known_of_many(value: Any) -> Any:
     if isinstance(value, bytes):
         raise TypeError("bytes may be a path, which is decoded as the file system does")
-    return _known(value)
+    return known(value)
+
+
+def _not_installed(_value: Any, _default: Callable[[Any], Any], _options: int) -> bytes:
+    raise TypeError("orjson is not installed: the careful way makes the line")
+
+
+OPTIONS: Final = orjson.OPT_APPEND_NEWLINE if orjson is not None else 0
+dumps: Final[Callable[[Any, Callable[[Any], Any], int], bytes]] = orjson.dumps if orjson is not None else _not_installed
+"""``dumps(event, known, OPTIONS)`` is the line of an event of which orjson knows everything.
+
+Integers beyond 64 bits, text with half surrogates and keys that are no text raise TypeError, deep nests RecursionError:
+those go the `careful` way; so do long lines, in which a text may be over its limit.
+"""
+
+
+def encode(event: dict[str, Any]) -> bytes:
+    """One event to one line of UTF-8 JSON with its newline. Keys of the event must be text."""
+    try:
+        line = dumps(event, known, OPTIONS)
+    except (TypeError, RecursionError):
+        return careful(event)
+    return line if len(line) <= MAX_STRING_CHARACTERS else careful(event)
 
 
 def encode_each(events: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """The line of each event. TypeError where one needs to be looked at alone; texts in long lines may be too long."""
-    if orjson is None:
-        raise TypeError("only orjson is faster with many events than with one")
-    return map(orjson.dumps, events, repeat(_known_of_many), repeat(orjson.OPT_APPEND_NEWLINE))
-
-
-def _make_encoder() -> Callable[[dict[str, Any]], bytes]:
-    if orjson is None:
-        return _careful
-    dumps = orjson.dumps
-
-    # Integers beyond 64 bits, text with half surrogates and keys that are no text raise here and go the careful way;
-    # types that orjson does not know are made plain one by one.
-    options = orjson.OPT_APPEND_NEWLINE
-
-    def encode_fast(event: dict[str, Any]) -> bytes:
-        try:
-            line = dumps(event, _known, options)
-        except (TypeError, RecursionError):
-            return _careful(event)
-        # no text in a short line can be over its limit
-        return line if len(line) <= MAX_STRING_CHARACTERS else _careful(event)
-
-    return encode_fast
-
-
-encode: Final = _make_encoder()
-"""One event to one line of UTF-8 JSON with its newline. Keys of the event must be text."""
+    return map(dumps, events, repeat(_known_of_many), repeat(OPTIONS))

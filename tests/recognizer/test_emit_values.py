@@ -189,6 +189,15 @@ def test_a_line_over_its_limit_loses_its_largest_fields_and_names_them(sink):
     assert "big" in event["truncated_fields"]
 
 
+def test_a_line_over_its_limit_by_small_fields_keeps_its_type_time_and_id(sink):
+    """The second event of a type is stamped another way than the first: both keep what tells them from others."""
+    for _ in range(2):
+        log_event("a", **{f"{n}": 0 for n in range(10_000)})
+        event = told(sink)
+        assert event["event_type"] == "a"
+        assert event.keys() >= {"timestamp", "event_id"}
+
+
 def test_odd_field_names_are_kept_readable(sink):
     log_event("a", **{"\ud800": 1, "": 2, "x" * 9_000: 3})
     assert told(sink)["‹U+D800›"] == 1
