@@ -1,7 +1,7 @@
 """The one exception of reading a picture: a closed reason, one line for a human, and what was found on the way."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from recognizer.reasons import InputReason
 
@@ -27,6 +27,14 @@ class InputFault(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def bare(self) -> Self:
+        """Itself, without the frames that it came through: they hold the picture, and by their callers this fault.
+
+        Kept, such a ring waits for the collector of cycles, which looks at old objects rarely: megabytes of pictures.
+        """
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
     def fields(self) -> dict[str, Any]:
         """What an ``input_error`` tells of it."""

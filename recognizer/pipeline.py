@@ -235,7 +235,7 @@ class Recognizer:
             # dozens of pictures wait for their batch: what the device has no use for is not kept meanwhile
             one.picture = replace(one.picture, pixels=_NO_PIXELS)
         except InputFault as fault:
-            one.fault = fault
+            one.fault = fault.bare()
         except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
             one.fault = _unforeseen(error)
         one.ended = Moment.since(started)

@@ -1,5 +1,6 @@
 """The pipeline: one result a picture, in order, whatever happens; one event a stage; one bad picture fails alone."""
 
+import gc
 import itertools
 import json
 import os
@@ -265,3 +266,21 @@ def test_a_result_is_one_line_of_valid_json(recognizer: Recognizer, digits: list
     assert "reason" not in good
     assert [one["reason"] for one in bad] == ["path_undecodable", "path_control_character", "path_bidi_control"]
     assert all(one["status"] == "error" and one["error"] for one in bad)
+
+
+def test_a_refused_picture_leaves_nothing_for_the_collector_of_cycles(
+    recognizer: Recognizer, sink: MemorySink, tmp_path: Path
+) -> None:
+    """A fault that kept the frames it came through would keep their pictures with it until that comes by."""
+    cut_off = tmp_path / "cut_off.jpg"
+    data = encoded(colours(), "JPEG")
+    cut_off.write_bytes(data[: len(data) // 2])
+    refused = [str(cut_off), str(tmp_path / "missing.jpg")] * 50
+    assert not any(result.ok for result in recognizer.recognize(refused))
+    gc.collect()
+    gc.disable()
+    try:
+        assert not any(result.ok for result in recognizer.recognize(refused))
+        assert gc.collect() < len(refused)
+    finally:
+        gc.enable()
