@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 import numpy as np
@@ -55,6 +55,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     """Of one series: the numbers of `detectors.stats.slowdown` and the newest histograms as base64 with their checksum,
     the number of the newest bucket (starts are multiples of the bucket) and of the one in which a slowdown began."""
 
+    version: Literal[2] = 2
     numbers: str
     pooled: str
     checksum: int
@@ -150,7 +151,7 @@ class Latency(Learning):
             verdict = self._watch.step(batch, rows, histograms, start_ms // self.bucket, start_ms)
             findings.extend(self._finding(frame.series[slow.row].key, frame, start_ms, slow) for slow in verdict.slow)
         kept = {key: memory[key] for key in states}
-        head = {"version": 1, "query": name, "judged_ms": frame.interval.end_ms}
+        head = {"version": 2, "query": name, "judged_ms": frame.interval.end_ms}
         kept.update(zip((series.key for series in frame.series), _packed(batch, head), strict=True))
         return Detection(in_order(findings), kept)
 
@@ -177,7 +178,7 @@ class Latency(Learning):
         arrays = layout.split(batch.numbers)
         start_anew(arrays, batch.pooled, 0, min(max(state.newest + 1 - since, 0), DEPTH))
         batch.numbers, batch.since = layout.join(arrays), np.array([-1])
-        return _packed(batch, {"version": 1, "query": state.query, "judged_ms": state.judged_ms})[0]
+        return _packed(batch, {"version": 2, "query": state.query, "judged_ms": state.judged_ms})[0]
 
     def _unpacked(self, states: Sequence[State | None]) -> Batch:
         """The states side by side; one that is missing or damaged begins anew."""

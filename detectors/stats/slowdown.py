@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats import rhythm
+from detectors.stats import habits, rhythm
 from detectors.stats.histograms import first_beyond, normal_scores
 from detectors.stats.probability import log_beta_binomial_tail, log_normal_tail
 from detectors.stats.series import Floats
@@ -90,6 +90,7 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
         "fit": (CHANNELS, LAWS),
         "calm": (1,),
         **rhythm.shapes(CHANNELS),
+        **habits.shapes(),
     }
 
 

@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats import rhythm
+from detectors.stats import habits, rhythm
 from detectors.stats.histograms import quantile
 from detectors.stats.robust import change_start
 from detectors.stats.rows import Layout, Rows
@@ -104,7 +104,10 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of one bucket: the alarms, and for every row the raw score: the largest surprise, -ln of a probability."""
+    """Of one bucket: the alarms, and for every row the raw score: the largest surprise, -ln of a probability.
+
+    What is slow at this time of every day (`detectors.stats.habits`) is no alarm.
+    """
 
     slow: tuple[Slow, ...]
     score: Floats
@@ -147,6 +150,7 @@ class Watch:
         since = batch.since[rows]
         view = _View(plan, state, contrasts, surprises, pooled, at_ms)
         slow = self._alarms(view, np.flatnonzero(ready & (rate <= plan.false_per_bucket)), number, since)
+        named = tuple(replace(one, row=int(rows[one.row])) for one in slow if self._is_news(view, one))
         calm = np.ones(len(rows), np.bool_)
         calm[[one.row for one in slow]] = False
         state["calm"][:, 0] = np.where(calm, state["calm"][:, 0] + 1.0, 0.0)
@@ -163,11 +167,10 @@ class Watch:
         _follow_model(state, moved, at_ms)
         batch.numbers[rows], batch.pooled[rows] = plan.layout.join(state), pooled
         batch.newest[rows], batch.since[rows] = number, since
-        named = tuple(replace(one, row=int(rows[one.row])) for one in slow)
         return Verdict(named, np.where(ready, largest.max(axis=1), 0.0))
 
     def _alarms(self, view: "_View", suspects: Ints, number: int, since: Ints) -> list[Slow]:
-        """The suspects whose change matters; where an alarm begins, what was learned since the change is taken back."""
+        """The suspects whose change matters; where one begins, what was learned since the change is taken back."""
         rates = chance_rates(view.state, view.surprises.max(axis=1))
         slow: list[Slow] = []
         for row in map(int, suspects):
@@ -179,6 +182,12 @@ class Watch:
                 since[row] = found.since
                 _forget_newest(view.state, view.pooled, row, number - found.since)
         return slow
+
+    def _is_news(self, view: "_View", slow: Slow) -> bool:
+        counts = view.state["count"][slow.row, : slow.buckets]
+        shown = _unpacked(view.pooled[slow.row, : slow.buckets], counts)
+        kept = view.state["habits"][slow.row]
+        return habits.is_news(kept, shown, view.plan.edges, view.at_ms, view.plan.false_per_bucket)
 
 
 @dataclass(frozen=True, slots=True)
