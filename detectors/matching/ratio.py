@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from detectors.base import ConditionParameter, DetectorModel
@@ -13,6 +14,7 @@ from detectors.frame import Frame, Interval, Key, Series
 from detectors.matching.sliding import SETTLE_MS, fresh_windows, sliding_bucket_ms
 from detectors.parameters import Bounds, Span
 from detectors.query import Measure, Query
+from detectors.stats.probability import log_beta_binomial_tail
 from detectors.stats.series import counts_on_grid, trailing_sum
 
 
@@ -25,6 +27,13 @@ class Ratio(DetectorModel, Bounds):
     bad: ConditionParameter = Field(description="the events whose share is judged")
     window: Span = Field(default=300_000, description="the share is taken over this long")
     at_least_events: int = Field(default=20, ge=1, description="with fewer events in the window nothing is said")
+    early_chance: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="fewer events speak all the same where a share at the bound would give as many with at most this "
+        "probability",
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -58,11 +67,23 @@ class Ratio(DetectorModel, Bounds):
         bads = trailing_sum(counts_on_grid(frame, series, "bad", windows.starts), buckets)
         for index, window in windows:
             total, bad = float(totals[index]), float(bads[index])
-            if total < self.at_least_events:
-                continue
-            score = self.excess(bad / total)
-            if score is not None:
+            score = self.excess(bad / total) if total else None
+            if score is not None and (total >= self.at_least_events or self._is_beyond_chance(bad, total)):
                 yield self._finding(series.key, window, bad, total, score)
+
+    def _is_beyond_chance(self, bad: float, total: float) -> bool:
+        """Whether a share that lies at the bound would give so many, or so few, with `early_chance` at most (binomial
+        law)."""
+        if self.early_chance is None:
+            return False
+        if self.above is not None and bad / total > self.above:
+            found, share = bad, self.above
+        else:
+            found, share = total - bad, 1.0 - (self.below or 0.0)
+        if share <= 0.0:
+            return True
+        tail = log_beta_binomial_tail(np.array([found]), np.array([total]), np.array([share]), np.zeros(1))
+        return bool(tail[0] <= np.log(self.early_chance))
 
     def _finding(self, key: Key, window: Interval, bad: float, total: float, score: float) -> Finding:
         ratio = bad / total

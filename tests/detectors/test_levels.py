@@ -41,6 +41,39 @@ def test_the_bound_is_not_part_of_it_and_few_events_say_nothing(good: int, bad: 
     assert bool(story.looks_every(5, 90)) is found
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "found"),
+    [(37, 3, False), (3, 3, False), (1, 4, True), (14, 6, True), (54, 6, True), (57, 3, False)],
+)
+def test_fewer_events_speak_early_where_chance_would_hardly_ever_give_as_many(
+    good: int, bad: int, *, found: bool
+) -> None:
+    """Three of forty are a twentieth by chance, four of five are not; from sixty on the share alone counts."""
+    story = Story(Ratio(bad=ERROR, above=0.05, window="1m", at_least_events=60, early_chance=0.0005))
+    story.happens(spread(0, 60, good), "input_success")
+    story.happens(spread(0, 60, bad), "input_error")
+    assert bool(story.looks_every(5, 90)) is found
+
+
+@pytest.mark.parametrize(("good", "found"), [(0, True), (9, False)])
+def test_a_share_that_is_too_low_speaks_early_too(good: int, *, found: bool) -> None:
+    """Of twelve pictures nine tenths should be read: none is news, nine may be chance."""
+    story = Story(
+        Ratio(bad=equals("event_type", "input_success"), below=0.9, window="1m", at_least_events=60, early_chance=0.001)
+    )
+    story.happens(spread(0, 60, good), "input_success")
+    story.happens(spread(0, 60, 12 - good), "input_error")
+    assert bool(story.looks(75)) is found
+
+
+def test_where_none_is_allowed_one_speaks_early() -> None:
+    """A bound of 0: chance gives none."""
+    story = Story(Ratio(bad=ERROR, above=0.0, window="1m", at_least_events=60, early_chance=0.001))
+    story.happens((1, 2), "input_success")
+    story.happens(3, "input_error")
+    assert story.looks(75)
+
+
 def test_a_low_share_is_shown_by_what_is_missing_from_it() -> None:
     """`below`: the events that speak for it are those that don't match."""
     story = Story(Ratio(bad=equals("event_type", "input_success"), below=0.9, window="1m"))
