@@ -3,6 +3,7 @@
 All constants are the defaults; nothing is computed here.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -13,7 +14,8 @@ from detectors.query import MINUTE_MS
 from detectors.statistical.latency import Latency
 from detectors.stats.gate import Gate
 from detectors.stats.labels import LabelStream
-from detectors.stats.scorer import Scorer, Size
+from detectors.stats.scales import Size
+from detectors.stats.scorer import Scorers, Scores
 from detectors.stats.scores import ScoreStream
 from detectors.stats.slowdown_watch import Watch
 
@@ -22,20 +24,20 @@ Floats = NDArray[np.float64]
 
 def nab(timestamps: Floats, values: Floats, probation: int) -> Floats:
     """The alarm score of every value; ``timestamps`` in seconds, ``probation`` values are the warm-up."""
-    scorer, gate = Scorer(Size(probation)), Gate(probation)
-    return np.array([gate.alarm(_scores(scorer, *point)[0]) for point in zip(timestamps, values, strict=True)])
+    gate = Gate(probation)
+    return np.array([gate.alarm(float(one.surprise[0])) for one in _scores(timestamps, values, probation)])
 
 
 def raw(timestamps: Floats, values: Floats, probation: int) -> Floats:
     """The raw score of every value, comparable across series."""
-    scorer = Scorer(Size(probation))
-    return np.array([_scores(scorer, *point)[1] for point in zip(timestamps, values, strict=True)])
+    return np.array([one.raw[0] for one in _scores(timestamps, values, probation)])
 
 
-def _scores(scorer: Scorer, time_s: float, value: float) -> tuple[float, float]:
-    scores = scorer.observe(float(time_s), float(value))
-    scorer.learn(float(time_s), float(value))
-    return scores.surprise, scores.raw
+def _scores(timestamps: Floats, values: Floats, probation: int) -> Iterator[Scores]:
+    scorers, yes = Scorers(Size(probation)), np.ones(1, np.bool_)
+    for place in range(len(values)):
+        yield scorers.observe(timestamps[place : place + 1], values[place : place + 1])
+        scorers.learn(yes, yes)
 
 
 class Minutes(Protocol):

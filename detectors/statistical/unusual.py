@@ -5,12 +5,15 @@ The score of every bucket (`detectors.stats.scorer`) is compared with how often 
 the newest values lie outside of the expected band, in the direction asked for. While it lasts nothing is learned.
 """
 
+import contextlib
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
 
 import msgspec
+import numpy as np
 from pydantic import Field, model_validator
 
 from detectors.base import Progress
@@ -22,15 +25,18 @@ from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Query
 from detectors.statistical.learning import LearnedState, Learning
-from detectors.statistical.watch import SIZE, Alarm, View, Watch
+from detectors.statistical.watch import SIZE, Alarm, Seen, View, Watch
 from detectors.stats.departures import Excursion, Lull
-from detectors.stats.scorer import Scorer
+from detectors.stats.scorer import Scorers, Scores
 from detectors.stats.series import bucket_end_ms
 from detectors.stats.tail import Tail, needed
 
+_TOGETHER: Final = 128
+"""Series that are scored side by side: more would no longer fit in the cache of a core."""
+
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``scorer`` is a `Scorer.packed`; ``seen_ms`` when the series last had events; ``carried`` what its kind keeps."""
+    """``scorer`` is `Scorers.packed`; ``seen_ms`` when the series last had events; ``carried`` what its kind keeps."""
 
     seen_ms: int
     scorer: bytes = b""
@@ -111,7 +117,7 @@ class Unusual(Learning):
         if not frame.complete:
             return Detection((), memory)
         query = self.query()
-        name, start_ms = self.digest(query), frame.interval.start_ms
+        name = self.digest(query)
         kept: dict[Key, Memory] = {}
         findings: list[Finding] = []
         present = {series.key: series for series in frame.series}
@@ -121,12 +127,19 @@ class Unusual(Learning):
                 kept[key] = old
                 if self.silence_counts:
                     present[key] = Series(key, (), empty)
-        for key, series in present.items():
-            known = self._remembered(name, frame, memory.get(key), State)
-            state, found = self._judge(frame, series, known or State(query=name, judged_ms=start_ms, seen_ms=start_ms))
-            findings.extend(found)
-            kept[key] = remember(state)
+        jobs = [self._job(name, frame, series, memory.get(key)) for key, series in present.items()]
+        jobs.sort(key=lambda job: len(job.points), reverse=True)
+        for begin in range(0, len(jobs), _TOGETHER):
+            for job, state, found in self._judge(frame, jobs[begin : begin + _TOGETHER]):
+                findings.extend(found)
+                kept[job.series.key] = remember(state)
         return Detection(in_order(findings), kept)
+
+    def _job(self, name: str, frame: Frame, series: Series, old: Memory | None) -> "_Job":
+        known = self._remembered(name, frame, old, State)
+        begun_ms = frame.interval.start_ms
+        state = known or State(query=name, judged_ms=begun_ms, seen_ms=begun_ms)
+        return _Job(series, state, self._watch(state), list(self.points(frame, series, state)))
 
     def _fits(self, state: LearnedState, name: str, frame: Frame) -> bool:
         silent_ms = frame.interval.end_ms - (state.seen_ms if isinstance(state, State) else state.judged_ms)
@@ -135,28 +148,47 @@ class Unusual(Learning):
     def _watch(self, state: State) -> Watch:
         kind = Lull if self.silence_counts else Excursion
         departure = state.departure if isinstance(state.departure, kind) else kind()
-        return Watch(self, self.bucket, _scorer(state.scorer), state.tail, state.alarm, departure)
+        return Watch(self, self.bucket, state.tail, state.alarm, departure)
 
-    def _judge(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
-        watch = self._watch(state)
-        findings: list[Finding] = []
-        for start_ms, value in self.points(frame, series, state):
-            view = watch.step(start_ms, self.scaled(value))
-            if view is None or watch.alarm is None:
-                continue
-            at_ms = bucket_end_ms(frame, start_ms)
-            findings.append(self._finding(series.key, at_ms, watch.alarm, view))
-            if at_ms - watch.alarm.since_ms >= self.adapt_after:
-                watch.forget()
+    def _judge(self, frame: Frame, jobs: list["_Job"]) -> Iterator[tuple["_Job", State, list[Finding]]]:
+        """The series side by side, bucket after bucket: those with most buckets come first."""
+        scorers = Scorers(SIZE, len(jobs))
+        findings: list[list[Finding]] = [[] for _ in jobs]
+        for row, job in enumerate(jobs):
+            _load(scorers, row, job.state.scorer)
+        for number in range(len(jobs[0].points)):
+            now = [job for job in jobs if len(job.points) > number]
+            starts = [job.points[number][0] for job in now]
+            values = [self.scaled(job.points[number][1]) for job in now]
+            scores = scorers.observe(np.array(starts) / 1_000.0, np.array(values))
+            for row, (job, seen) in enumerate(zip(now, _seen(scorers, scores), strict=True)):
+                view = job.watch.step(starts[row], values[row], seen)
+                if view is not None and job.watch.alarm is not None:
+                    at_ms = bucket_end_ms(frame, starts[row])
+                    findings[row].append(self._finding(job.series.key, at_ms, job.watch.alarm, view))
+            scorers.learn(np.array([job.watch.taken for job in now]), np.array([job.watch.strange for job in now]))
+            for row, (job, start_ms) in enumerate(zip(now, starts, strict=True)):
+                alarm = job.watch.alarm
+                if alarm is not None and not alarm.calm and self._lasted(frame, alarm, start_ms):
+                    scorers.forget(row)
+                    job.watch.forget()
+        for row, job in enumerate(jobs):
+            yield job, self._state(frame, job, scorers.packed(row)), findings[row]
+
+    def _lasted(self, frame: Frame, alarm: Alarm, start_ms: int) -> bool:
+        return bucket_end_ms(frame, start_ms) - alarm.since_ms >= self.adapt_after
+
+    def _state(self, frame: Frame, job: "_Job", scorer: bytes) -> State:
+        state, starts = job.state, job.series.bucket_start_ms
         return msgspec.structs.replace(
             state,
             judged_ms=max(frame.interval.end_ms, state.judged_ms),
-            seen_ms=max(state.seen_ms, *series.bucket_start_ms) if series.bucket_start_ms else state.seen_ms,
-            scorer=watch.scorer.packed(),
-            alarm=watch.alarm,
-            carried=self.carry(frame, series, state),
-            departure=watch.departure,
-        ), findings
+            seen_ms=max(state.seen_ms, *starts) if starts else state.seen_ms,
+            scorer=scorer,
+            alarm=job.watch.alarm,
+            carried=self.carry(frame, job.series, state),
+            departure=job.watch.departure,
+        )
 
     def view(self, level: float, centre: float, half: float, buckets: int) -> View | None:
         usual = self.unscaled(centre)
@@ -190,9 +222,11 @@ class Unusual(Learning):
         state = recall(memory, State)
         if state is None:
             return self.progress_at(0, total, alarmed=False)
-        watch = self._watch(state)
+        scorers = Scorers(SIZE)
+        _load(scorers, 0, state.scorer)
+        missing = self._watch(state).missing(scorers.learned(0))
         alarmed = state.alarm is not None and state.alarm.going_on
-        return self.progress_at(max(total - watch.missing, 0), total, alarmed=alarmed)
+        return self.progress_at(max(total - missing, 0), total, alarmed=alarmed)
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """What is usual is learned anew from ``at_ms`` on; how often chance gives a score is kept."""
@@ -209,11 +243,24 @@ class Unusual(Learning):
         return remember(msgspec.structs.replace(state, scorer=b"", alarm=None))
 
 
-def _scorer(packed: bytes) -> Scorer:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A series to be judged: what is known of it, and its fresh buckets with their numbers."""
+
+    series: Series
+    state: State
+    watch: Watch
+    points: list[tuple[int, float]]
+
+
+def _load(scorers: Scorers, row: int, packed: bytes) -> None:
     """A damaged state is a fresh start."""
-    if not packed:
-        return Scorer(SIZE)
-    try:
-        return Scorer(SIZE, packed)
-    except ValueError:
-        return Scorer(SIZE)
+    if packed:
+        with contextlib.suppress(ValueError):
+            scorers.load(row, packed)
+
+
+def _seen(scorers: Scorers, scores: Scores) -> Iterator[Seen]:
+    columns = (scores.raw, scores.usual, scores.error, scores.learned)
+    for row, (raw, usual, error, learned) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
+        yield Seen(raw, usual, error, learned, row, scorers.newest)

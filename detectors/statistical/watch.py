@@ -1,6 +1,7 @@
 """One series under watch: its scores against what chance gives, and the course of an alarm from begin to end."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from detectors.stats.departures import Excursion, Lull
 from detectors.stats.robust import change_start
-from detectors.stats.scorer import Scorer, Size
+from detectors.stats.scales import Size
 from detectors.stats.tail import Tail, needed
 
 SIZE = Size(warm_up=312, blocks=96, ranks=48)
@@ -94,49 +95,75 @@ class Terms(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the scorer (`detectors.stats.scorer`) says of one bucket of a series, before it has learned it.
+
+    usual, error  what was expected at this time, and the mean absolute error of that
+    learned       how many buckets it knows, this one included
+    newest        the newest values of row ``row``, oldest first, on request
+    """
+
+    raw: float
+    usual: float
+    error: float
+    learned: float
+    row: int
+    newest: Callable[[int], Sequence[float]]
+
+
 class Watch:
-    """Mutable: `step` takes the buckets one by one. ``alarm`` is the alarm that is going on, or that has just been."""
+    """Mutable: `step` takes the buckets one by one. ``alarm`` is the alarm that is going on, or that has just been.
+
+    taken, strange  whether the scorer is to learn the newest bucket, and how strange it was
+    """
+
+    __slots__ = ("_bucket_ms", "_promised", "_terms", "alarm", "departure", "strange", "tail", "taken")
 
     def __init__(
-        self, terms: Terms, bucket_ms: int, scorer: Scorer, tail: Tail, alarm: Alarm | None, departure: Excursion | Lull
+        self, terms: Terms, bucket_ms: int, tail: Tail, alarm: Alarm | None, departure: Excursion | Lull
     ) -> None:
         self._terms = terms
+        self._promised = terms.promised
         self._bucket_ms = bucket_ms
-        self.scorer = scorer
         self.tail = tail
         self.alarm = alarm
         self.departure = departure
+        self.taken = self.strange = True
 
-    def step(self, start_ms: int, value: float) -> View | None:
+    def step(self, start_ms: int, value: float, seen: Seen) -> View | None:
         """Take the bucket that began at ``start_ms``; what is outside of the band if there is an alarm."""
-        raw = self.scorer.observe(start_ms / 1_000.0, value).raw
         alarm = self.alarm
-        least = alarm.interval if alarm is not None and alarm.going_on else self._terms.promised
-        by_score, by_distance = self.tail.interval(raw, least), self._departed(start_ms, value, least)
+        least = alarm.interval if alarm is not None and alarm.going_on else self._promised
+        by_score, by_distance = self.tail.interval(seen.raw, least), self._departed(value, seen, least)
         interval = min(max(by_score, by_distance), LONGEST_INTERVAL)
-        view = self._alarming(start_ms, interval)
+        view = self._alarming(seen, interval)
         if alarm is None:
-            self._teach(self.tail, raw, by_score, view)
-            if self.scorer.learned > self._terms.least_seen:
+            self._teach(self.tail, seen.raw, by_score, view)
+            if seen.learned > self._terms.least_seen:
                 self._teach(self.departure.tail, self.departure.sum, by_distance, view)
+        self.strange, self.taken = alarm is None, False
         if view is not None:
-            known = alarm if alarm is not None and alarm.going_on else Alarm(self._began_ms(start_ms, view), view.up, 0)
+            known = (
+                alarm
+                if alarm is not None and alarm.going_on
+                else Alarm(self._began_ms(start_ms, seen, view), view.up, 0)
+            )
             self.alarm = msgspec.structs.replace(known, interval=max(known.interval, interval), calm=0)
             return view
         if alarm is not None:
             calm = alarm.calm + 1
             self.alarm = msgspec.structs.replace(alarm, calm=calm) if calm < _CALM + _AFTERMATH else None
-        if self.alarm is None or not self.alarm.going_on:
-            self.scorer.learn(start_ms / 1_000.0, value, strangeness=alarm is None)
+        self.taken = self.alarm is None or not self.alarm.going_on
         return None
 
-    def _departed(self, start_ms: int, value: float, least: float) -> float:
+    def _departed(self, value: float, seen: Seen, least: float) -> float:
         """How rarely chance alone takes the series so far from what is usual, in buckets; 0 where it is not known."""
         departure = self.departure
-        if self.scorer.learned <= self._terms.least_seen:
+        if seen.learned <= self._terms.least_seen:
             return 0.0
-        departure.step(value, *self.scorer.usual(start_ms / 1_000.0))
-        if not departure.sum or departure.tail.seen < needed(self._terms.promised):
+        departure.step(value, seen.usual, seen.error)
+        if not departure.sum or departure.tail.seen < needed(self._promised):
             return 0.0
         return departure.tail.interval(departure.sum, least / _BUDGET) * _BUDGET
 
@@ -147,53 +174,49 @@ class Watch:
             tail.learn(score)
 
     def forget(self) -> None:
-        """What is usual must be learned anew; how often chance gives a score need not."""
-        self.scorer = Scorer(SIZE)
+        """The scorer learns what is usual anew; how often chance gives a score need not be."""
         self.alarm = None
         self.departure.restart()
 
-    def _alarming(self, start_ms: int, interval: float) -> View | None:
+    def _alarming(self, seen: Seen, interval: float) -> View | None:
         """What is outside of the band, if that begins an alarm or keeps one going."""
         alarm = self.alarm
         if alarm is not None and alarm.going_on:
-            view = self._widest(start_ms, _WIDTHS)
+            view = self._widest(seen, _WIDTHS)
             return view if view is not None and view.up == alarm.up else None
-        if interval < self._terms.promised or self.missing:
+        if interval < self._promised or self.missing(seen.learned):
             return None
         if alarm is None:
-            return self._widest(start_ms, _WIDTHS)
-        view = self._widest(start_ms, _AFTERMATH_WIDTHS)
+            return self._widest(seen, _WIDTHS)
+        view = self._widest(seen, _AFTERMATH_WIDTHS)
         return view if view is not None and view.outside > _AFTERMATH_OUTSIDE else None
 
-    @property
-    def missing(self) -> int:
-        """How many more buckets must be learned from before the promise can be kept."""
-        lacking = needed(self._terms.promised) - self.tail.seen, self._terms.least_seen - self.scorer.learned
+    def missing(self, learned: float) -> int:
+        """How many more buckets must be learned from before the promise can be kept; the scorer knows ``learned``."""
+        lacking = needed(self._promised) - self.tail.seen, self._terms.least_seen - int(learned)
         return max(*lacking, 0)
 
-    def _widest(self, start_ms: int, widths: tuple[int, ...]) -> View | None:
+    def _widest(self, seen: Seen, widths: tuple[int, ...]) -> View | None:
         """The view that is furthest outside of its band; None if none is."""
-        centre, error = self.scorer.usual(start_ms / 1_000.0)
         bands = [(width, width**_NARROWING) for width in widths]
         if self.departure.buckets:
             width = min(self.departure.buckets, _LOOK_BACK)
             bands.append((width, width**_NARROWING_OF_COUNTS))
-        newest = self.scorer.newest(max(width for width, _ in bands))
-        lately = math.fsum(newest[-_LATELY:]) / min(_LATELY, len(newest)) - centre
+        newest = seen.newest(seen.row)
+        lately = math.fsum(newest[-_LATELY:]) / min(_LATELY, len(newest)) - seen.usual
         views: list[View] = []
         for width, narrower in bands:
             level = math.fsum(newest[-width:]) / width
-            if len(newest) < width or (width > _LATELY and lately / (level - centre or 1.0) < _STILL):
+            if len(newest) < width or (width > _LATELY and lately / (level - seen.usual or 1.0) < _STILL):
                 continue
-            view = self._terms.view(level, centre, _BAND * error * narrower, width)
+            view = self._terms.view(level, seen.usual, _BAND * seen.error * narrower, width)
             if view is not None and view.outside > 1.0:
                 views.append(view)
         return max(views, key=lambda one: one.outside, default=None)
 
-    def _began_ms(self, start_ms: int, view: View) -> int:
+    def _began_ms(self, start_ms: int, seen: Seen, view: View) -> int:
         """The start of the bucket in which the change began."""
-        centre, error = self.scorer.usual(start_ms / 1_000.0)
-        newest = np.array(self.scorer.newest(_LOOK_BACK))
-        apart = newest - centre if view.up else centre - newest
-        edge = max(error, float(np.mean(np.sort(apart)[-view.buckets :])) / 2)
+        newest = np.array(seen.newest(seen.row)[-_LOOK_BACK:])
+        apart = newest - seen.usual if view.up else seen.usual - newest
+        edge = max(seen.error, float(np.mean(np.sort(apart)[-view.buckets :])) / 2)
         return start_ms - (len(newest) - 1 - change_start(apart - edge)) * self._bucket_ms

@@ -1,82 +1,105 @@
-"""Numbers in one piece of memory: what is counted in double precision, what there is much of in single precision.
+"""Numbers of many series in two arrays: what is counted in double precision, what there is much of in single precision.
 
-A `Sheet` holds the state of one series; its parts only know their places in it, so that they are made once for all
-series, and a state is read and written as a whole: what a value does not touch costs nothing.
+`Sheets` holds the state of series that are judged together, one row each; parts of a state only know their places in a
+row. A row is read and written as a whole.
 """
 
 import struct
 import zlib
-from array import array
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-_LAYOUT: Final = -3
+from detectors.stats.series import Floats
+
+Singles = NDArray[np.float32]
+
+_LAYOUT: Final = -4
 """Names the layout; it stands before the checksum, with which a state begins."""
 
 _HEAD: Final = struct.Struct("=iI")
-_DOUBLE, _SINGLE = 8, 4
 
 
 class Places:
-    """Hands out places on a `Sheet`, in order."""
+    """Hands out places in a row of `Sheets`, in order."""
 
     def __init__(self) -> None:
         self.numbers_given = 0
         self.singles_given = 0
 
-    def numbers(self, count: int) -> int:
-        """Where the next ``count`` doubles begin."""
+    def numbers(self, count: int) -> slice:
+        """Where the next ``count`` doubles are."""
         begin = self.numbers_given
         self.numbers_given = begin + count
-        return begin
+        return slice(begin, begin + count)
 
-    def singles(self, count: int) -> int:
-        """Where the next ``count`` singles begin."""
+    def singles(self, count: int) -> slice:
+        """Where the next ``count`` singles are."""
         begin = self.singles_given
         self.singles_given = begin + count
-        return begin
+        return slice(begin, begin + count)
 
 
-class Sheet:
-    """All that `Places` has handed out, 0 or as in ``data``: ``numbers`` and ``singles`` are views, ``array`` is the
-    singles once more, for numpy."""
+class Row:
+    """One series of `Sheets` for plain Python: the same memory; ``array`` is the singles once more, for numpy."""
 
-    __slots__ = ("_data", "array", "numbers", "singles")
+    __slots__ = ("array", "numbers", "singles")
 
-    def __init__(self, places: Places, data: bytes | None = None) -> None:
-        """ValueError if ``data`` is not what `packed` made of a sheet with these places."""
-        split = _HEAD.size + _DOUBLE * places.numbers_given
-        whole = split + _SINGLE * places.singles_given
-        self._data = bytearray(whole) if data is None else bytearray(data)
-        if len(self._data) != whole:
+    def __init__(self, numbers: Floats, singles: Singles) -> None:
+        self.numbers: memoryview[float] = numbers.data.cast("B").cast("d")
+        self.singles: memoryview[float] = singles.data.cast("B").cast("f")
+        self.array = singles
+
+
+class Sheets:
+    """``numbers`` and ``singles`` of several series, the series first."""
+
+    __slots__ = ("numbers", "singles")
+
+    def __init__(self, numbers: Floats, singles: Singles) -> None:
+        self.numbers = numbers
+        self.singles = singles
+
+    @classmethod
+    def empty(cls, places: Places, rows: int) -> "Sheets":
+        """All that ``places`` has handed out, 0."""
+        return cls(np.zeros((rows, places.numbers_given)), np.zeros((rows, places.singles_given), np.float32))
+
+    def first(self, rows: int) -> "Sheets":
+        """The first rows; they share their memory."""
+        return Sheets(self.numbers[:rows], self.singles[:rows])
+
+    def row(self, row: int) -> Row:
+        return Row(self.numbers[row], self.singles[row])
+
+    def clear(self, row: int) -> None:
+        self.numbers[row] = 0.0
+        self.singles[row] = 0.0
+
+    def load(self, row: int, data: bytes) -> None:
+        """ValueError if ``data`` is not what `packed` made of a row with these places."""
+        split = _HEAD.size + self.numbers.itemsize * self.numbers.shape[1]
+        if len(data) != split + self.singles.itemsize * self.singles.shape[1]:
             raise ValueError("packed numbers of another size")
-        view = memoryview(self._data)
-        if data is not None and _HEAD.unpack_from(data) != (_LAYOUT, zlib.crc32(view[_HEAD.size :])):
+        if _HEAD.unpack_from(data) != (_LAYOUT, zlib.crc32(memoryview(data)[_HEAD.size :])):
             raise ValueError("packed numbers of another layout, or damaged ones")
-        self.numbers: memoryview[float] = view[_HEAD.size : split].cast("d")
-        self.singles: memoryview[float] = view[split:].cast("f")
-        self.array = np.frombuffer(self._data, np.float32, offset=split)
+        self.numbers[row] = np.frombuffer(data, np.float64, self.numbers.shape[1], _HEAD.size)
+        self.singles[row] = np.frombuffer(data, np.float32, offset=split)
 
-    def packed(self) -> bytes:
-        _HEAD.pack_into(self._data, 0, _LAYOUT, zlib.crc32(memoryview(self._data)[_HEAD.size :]))
-        return bytes(self._data)
+    def packed(self, row: int) -> bytes:
+        body: bytes = self.numbers[row].tobytes() + self.singles[row].tobytes()
+        return _HEAD.pack(_LAYOUT, zlib.crc32(body)) + body
 
 
-def slide(values: "memoryview[float]", begin: int, end: int, value: float) -> None:
-    """Of the values from ``begin`` to ``end`` the oldest goes, ``value`` comes last."""
+def push(values: "memoryview[float]", place: slice, newest: float) -> None:
+    """Of the values at ``place`` the first goes, ``newest`` comes last."""
+    begin, end = place.start, place.stop
     values[begin : end - 1] = values[begin + 1 : end]
-    values[end - 1] = value
+    values[end - 1] = newest
 
 
-def insert(values: "memoryview[float]", place: int, end: int, value: float) -> None:
-    """At ``place``; what is from there to ``end`` moves on."""
-    values[place + 1 : end + 1] = values[place:end]
-    values[place] = value
-
-
-def halve(values: "memoryview[float]", begin: int, length: int) -> int:
-    """Keeps every second one of ``length`` values; how many those are."""
-    kept = array("f", values[begin : begin + length : 2].tolist())
-    values[begin : begin + len(kept)] = memoryview(kept)
-    return len(kept)
+def slide(rows: Singles, newest: Floats) -> None:
+    """`push` in every row."""
+    rows[:, :-1] = rows[:, 1:]
+    rows[:, -1] = newest

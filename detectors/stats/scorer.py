@@ -1,10 +1,10 @@
-"""How unusual the newest value of a series is, seen on several time scales at once, without looking ahead.
+"""How unusual the newest values of series are, seen on several time scales at once, without looking ahead.
 
 Eight measures of strangeness, each turned into a surprise (`detectors.stats.surprise`) within its own past:
 
 - the shape of the last blocks against all earlier ones on three time scales (`detectors.stats.shapes`);
-- the newest block's mean against all earlier ones;
 - the distance from what is usual at this time of the day and of the week (`detectors.stats.season`);
+- the newest block's mean against all earlier ones;
 - the distance from the median of the past;
 - the distance of the single value from its running mean, in running standard deviations (EWMA control chart).
 
@@ -13,202 +13,184 @@ mean over all eight, reaching beyond the record, is the ``raw`` score: comparabl
 `detectors.stats.tail` calibrates. The time scales are parts of the warm-up, the only length that must be chosen.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
-from detectors.stats.packing import Places, Sheet, slide
-from detectors.stats.season import DAY_S, WEEK_S, Season
-from detectors.stats.shapes import Blocks
-from detectors.stats.surprise import Surprise
+import numpy as np
 
-LARGEST: Final = 1e30
-"""Values are cut to this, so that squares stay finite and distances fit single precision."""
+from detectors.stats.packing import Sheets, Singles, slide
+from detectors.stats.scales import (
+    ALARMING,
+    CYCLES,
+    LEVEL,
+    MEAN,
+    MEASURES,
+    MEDIAN,
+    ORIGIN,
+    SEEN,
+    SINGLE,
+    VARIANCE,
+    Size,
+    plan,
+)
+from detectors.stats.season import Bins
+from detectors.stats.series import Floats
+from detectors.stats.shapes import Rows
+from detectors.stats.single import LARGEST, RATE, Single
+from detectors.stats.surprise import Flags
 
-_FINE, _MIDDLE, _COARSE = 208, 104, 52
-_LEVEL_PART = 26
-_START_PART = 13
-_LENGTHS = (12, 8, 4)
-"""How many blocks a shape has, on the fine, the middle and the coarse time scale."""
-
-_NEWEST, _LEVEL, _SINGLE = 5, 6, 7
-"""The places of the last measures, after three shapes and two seasons."""
-
-_MEASURES = 8
-_DAY_BINS, _WEEK_BINS = 48, 168
-_DAY_RATE, _WEEK_RATE = 0.2, 0.3
-_ALARMING = 5
-_RATE = 0.05
-_SEEN, _ORIGIN, _MEDIAN, _MEAN, _VARIANCE, _DISTANCES = range(6)
-_RANKS, _BEYOND = _DISTANCES + _MEASURES, _DISTANCES + 2 * _MEASURES
-_HEAD = _DISTANCES + 3 * _MEASURES
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much is remembered: ``blocks`` per time scale, ``ranks`` twice per measure.
-
-    warm_up  how many values are one warm-up: the time scales are parts of it
-    """
-
-    warm_up: int
-    blocks: int = 500
-    ranks: int = 500
+FEW: Final = 6
+"""Fewer series are scored one by one: that is faster then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """``raw`` and ``surprise`` as the module says."""
+    """Of one value per series: ``raw`` and ``surprise`` as the module says.
 
-    raw: float
-    surprise: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What follows from a `Size`: lengths in values, and the parts of a state with their places.
-
-    turns       every how many values a measure is taken
-    level_room  how many values are the level
-    room        how many values are remembered one by one
-    residuals   where the distances from day and week lie that are averaged, begin and end
-    start       after how many values the strangeness of values is learned
+    usual, error  what was expected at this time, and the mean absolute error of that: by the day or the week if proven
+    learned       how many values had been seen, this one included
     """
 
-    places: Places
-    turns: tuple[int, ...]
-    level_room: int
-    room: int
-    residuals: tuple[tuple[int, int], ...]
-    blocks: tuple[Blocks, ...]
-    seasons: tuple[Season, ...]
-    past: tuple[Surprise, ...]
-    start: int
+    raw: Floats
+    surprise: Floats
+    usual: Floats
+    error: Floats
+    learned: Floats
 
 
-@cache
-def _plan(size: Size) -> _Plan:
-    steps = [max(1, size.warm_up // part) for part in (_FINE, _MIDDLE, _COARSE)]
-    halves = [max(1, step // 2) for step in steps]
-    level_room = max(1, size.warm_up // _LEVEL_PART)
-    room = max(level_room, *(length * step for length, step in zip(_LENGTHS, steps, strict=True)))
-    places = Places()
-    places.numbers(_HEAD)
-    places.singles(room)
-    begins = [places.singles(step) for step in steps[1:]]
-    blocks = tuple(Blocks(step, size.blocks, places) for step in steps)
-    seasons = (Season(DAY_S, _DAY_BINS, _DAY_RATE, places), Season(WEEK_S, _WEEK_BINS, _WEEK_RATE, places))
-    past = tuple(Surprise(size.ranks, places) for _ in range(_MEASURES))
-    return _Plan(
-        places=places,
-        turns=(*halves, 1, 1, halves[1], 1, 1),
-        level_room=level_room,
-        room=room,
-        residuals=tuple((begin, begin + step) for begin, step in zip(begins, steps[1:], strict=True)),
-        blocks=blocks,
-        seasons=seasons,
-        past=past,
-        start=max(1, size.warm_up // _START_PART),
-    )
+class Scorers:
+    """Several series, side by side. `observe` scores their newest values, `learn` takes them into what is usual."""
 
+    __slots__ = ("_bins", "_due", "_offsets", "_plan", "_sheets", "_singles")
 
-class Scorer:
-    """One series. `observe` scores the newest value, `learn` takes it into what is usual; leave out what is not."""
+    def __init__(self, size: Size, series: int = 1) -> None:
+        """As many new ones."""
+        self._plan = plan(size)
+        self._sheets = Sheets.empty(self._plan.places, series)
+        self._due: Flags = np.zeros((0, MEASURES), np.bool_)
+        self._bins: Bins = np.zeros((0, len(CYCLES)), np.intp)
+        self._offsets: Floats = np.zeros(0)
+        self._singles = [Single(self._plan, self._sheets.row(row)) for row in range(min(series, FEW))]
 
-    __slots__ = ("_due", "_newest", "_plan", "_sheet")
+    def load(self, row: int, data: bytes) -> None:
+        """The series goes on as the one whose state is ``data`` (`packed`); ValueError if that is not of this size."""
+        self._sheets.load(row, data)
 
-    def __init__(self, size: Size, data: bytes | None = None) -> None:
-        """A new one, or what ``data`` (`packed`) was; ValueError if that is not the state of a scorer of this size."""
-        plan = self._plan = _plan(size)
-        self._sheet = Sheet(plan.places, data)
-        self._due: list[int] = []
-        self._newest = self._known(0, plan.room)
+    def packed(self, row: int) -> bytes:
+        """The state of a series; one of the same size that loads it goes on exactly."""
+        return self._sheets.packed(row)
 
-    def observe(self, time_s: float, value: float) -> Scores:
-        """The scores of the next value (finite), measured at ``time_s`` (seconds since 1970 UTC)."""
-        value = min(max(value, -LARGEST), LARGEST)
-        plan, sheet = self._plan, self._sheet
-        numbers = sheet.numbers
-        if not numbers[_SEEN]:
-            numbers[_ORIGIN] = value
-        offset = value - numbers[_ORIGIN]
-        slide(sheet.singles, 0, plan.room, offset)
-        seen = numbers[_SEEN] = numbers[_SEEN] + 1.0
-        self._newest = self._known(0, plan.room)
-        self._due = [place for place, turn in enumerate(plan.turns) if turn == 1 or seen % turn == 0.0]
-        self._measure(time_s, offset)
-        for place in self._due:
-            told = plan.past[place].of(sheet, numbers[_DISTANCES + place])
-            numbers[_RANKS + place], numbers[_BEYOND + place] = told
-        ranks, beyond = numbers[_RANKS : _RANKS + _ALARMING].tolist(), numbers[_BEYOND:_HEAD].tolist()
-        return Scores(math.fsum(beyond) / _MEASURES, math.fsum(ranks) / _ALARMING)
+    def forget(self, row: int) -> None:
+        """The series is a new one."""
+        self._sheets.clear(row)
 
-    def learn(self, time_s: float, value: float, *, strangeness: bool = True) -> None:
-        """Take the value that was observed last into what is usual, and how strange it was into what that is like."""
-        plan, sheet = self._plan, self._sheet
-        numbers = sheet.numbers
-        seen, origin, _, mean, variance = numbers[:_DISTANCES].tolist()
-        offset = min(max(value, -LARGEST), LARGEST) - origin
+    def observe(self, times_s: Floats, values: Floats) -> Scores:
+        """The scores of the next values (finite) of the first series, measured at ``times_s`` (seconds since 1970 UTC).
+
+        There may be fewer values than series: those at the end wait.
+        """
+        if len(values) < FEW:
+            told = [one.observe(*point) for one, point in zip(self._singles, _pairs(times_s, values), strict=False)]
+            return Scores(*np.array(told).T)
+        return self._observe(times_s, values)
+
+    def _observe(self, times_s: Floats, values: Floats) -> Scores:
+        plan, sheets = self._plan, self._sheets.first(len(values))
+        head = sheets.numbers[:, plan.head]
+        values = np.clip(values, -LARGEST, LARGEST)
+        np.copyto(head[:, ORIGIN], values, where=head[:, SEEN] == 0.0)
+        offsets = self._offsets = values - head[:, ORIGIN]
+        head[:, SEEN] += 1.0
+        slide(sheets.singles[:, plan.recent], offsets)
+        self._due = head[:, SEEN, None] % plan.turns == 0.0
+        self._bins = plan.seasons.bins(times_s)
+        levels = plan.seasons.levels(sheets, self._bins)
+        self._measure(sheets, offsets, levels)
+        told = plan.past.of(sheets, sheets.numbers[:, plan.distances])
+        for place, found in zip((plan.ranks, plan.beyond), told, strict=True):
+            np.copyto(sheets.numbers[:, place], found, where=self._due)
+        usual, error = plan.seasons.usual(sheets, levels)
+        return Scores(
+            raw=np.add.reduce(sheets.numbers[:, plan.beyond], axis=1) / MEASURES,
+            surprise=np.add.reduce(sheets.numbers[:, plan.ranks][:, :ALARMING], axis=1) / ALARMING,
+            usual=usual + head[:, ORIGIN],
+            error=error,
+            learned=head[:, SEEN].copy(),
+        )
+
+    def learn(self, taken: Flags, strange: Flags) -> None:
+        """Take the values that were observed last into what is usual: those that are ``taken``.
+
+        strange  whether how strange they were is taken into what that is like
+        """
+        if len(taken) < FEW:
+            for one, is_taken, is_strange in zip(self._singles, taken.tolist(), strange.tolist(), strict=False):
+                if is_taken:
+                    one.learn(strange=is_strange)
+        else:
+            self._learn(taken, strange)
+
+    def _learn(self, taken: Flags, strange: Flags) -> None:
+        plan, sheets = self._plan, self._sheets.first(len(taken))
+        rows = np.flatnonzero(taken)
+        head = sheets.numbers[:, plan.head]
+        recent = sheets.singles[:, plan.recent]
         for blocks in plan.blocks:
-            if seen % blocks.step == 0.0:
-                blocks.add(sheet, sum(self._newest[-blocks.step :]) / blocks.step)
-        if seen % plan.blocks[2].step == 0.0:
-            numbers[_MEDIAN] = plan.blocks[2].median(sheet)
-        for season in plan.seasons:
-            season.learn(sheet, time_s, offset)
-        change = offset - mean
-        numbers[_MEAN] = mean + _RATE * change
-        numbers[_VARIANCE] = (1.0 - _RATE) * (variance + _RATE * change * change)
-        if strangeness and seen > plan.start:
-            for place in self._due:
-                plan.past[place].add(sheet, numbers[_DISTANCES + place])
+            ended = taken & (head[:, SEEN] % blocks.step == 0.0)
+            if ended.any():
+                blocks.add(sheets, _some(ended), recent)
+                if blocks is plan.blocks[2]:
+                    head[ended, MEDIAN] = blocks.median(sheets, _some(ended))
+        offsets = self._offsets[rows]
+        plan.seasons.learn(sheets, rows, self._bins[rows], offsets)
+        change = offsets - head[rows, MEAN]
+        head[rows, MEAN] += RATE * change
+        head[rows, VARIANCE] = (1.0 - RATE) * (head[rows, VARIANCE] + RATE * change * change)
+        told = self._due & (taken & strange & (head[:, SEEN] > plan.start))[:, None]
+        plan.past.add(sheets, sheets.numbers[:, plan.distances], told)
 
-    def _measure(self, time_s: float, offset: float) -> None:
-        plan, sheet, recent = self._plan, self._sheet, self._newest
-        found = sheet.numbers
-        _, _, median, mean, variance = found[:_DISTANCES].tolist()
-        for place in self._due:
-            if place < len(plan.blocks):
-                found[_DISTANCES + place] = plan.blocks[place].distance(sheet, _LENGTHS[place], recent)
-            elif place == _NEWEST:
-                found[_DISTANCES + place] = plan.blocks[1].distance(sheet, 1, recent)
-        for place, (season, (begin, end)) in enumerate(
-            zip(plan.seasons, plan.residuals, strict=True), _DISTANCES + len(plan.blocks)
-        ):
-            slide(sheet.singles, begin, end, offset - season.level(sheet, time_s))
-            found[place] = abs(_mean(self._known(begin, end)))
-        found[_DISTANCES + _LEVEL] = abs(_mean(recent[-plan.level_room :]) - median)
-        change = abs(offset - mean)
-        single = change / max(math.sqrt(variance), change / LARGEST, 1.0 / LARGEST)
-        found[_DISTANCES + _SINGLE] = min(single, LARGEST)
+    def learned(self, row: int) -> int:
+        """How many values of a series it has seen."""
+        return int(self._sheets.numbers[row, SEEN])
 
-    @property
-    def learned(self) -> int:
-        """How many values it has seen."""
-        return int(self._sheet.numbers[_SEEN])
+    def newest(self, row: int) -> Sequence[float]:
+        """The newest values of a series, those of the longest shape, oldest first."""
+        head = self._sheets.numbers[row, self._plan.head]
+        recent = self._sheets.singles[row, self._plan.recent]
+        known = recent[max(len(recent) - int(head[SEEN]), 0) :].astype(np.float64) + head[ORIGIN]
+        found: list[float] = known.tolist()
+        return found
 
-    def usual(self, time_s: float) -> tuple[float, float]:
-        """What is expected at this time, and the mean absolute error of that: by the day or the week if proven."""
-        sheet, seasons = self._sheet, self._plan.seasons
-        told = [season.usual(sheet, time_s) for season in seasons if season.proven(sheet)]
-        centre, error = min(told, key=lambda one: one[1]) if told else seasons[0].usual(sheet, time_s)
-        return centre + sheet.numbers[_ORIGIN], error
-
-    def newest(self, count: int) -> list[float]:
-        """The newest values, at most ``count`` and at most those of the longest shape, oldest first."""
-        return [offset + self._sheet.numbers[_ORIGIN] for offset in self._newest[-count:]]
-
-    def packed(self) -> bytes:
-        """Its state; a scorer of the same size that is made of it goes on exactly."""
-        return self._sheet.packed()
-
-    def _known(self, begin: int, end: int) -> Sequence[float]:
-        """Those of the singles that have been filled, oldest first."""
-        seen = int(self._sheet.numbers[_SEEN])
-        return self._sheet.singles[max(end - seen, begin) : end].tolist()
+    def _measure(self, sheets: Sheets, offsets: Floats, levels: Floats) -> None:
+        plan, due = self._plan, self._due
+        found, head = sheets.numbers[:, plan.distances], sheets.numbers[:, plan.head]
+        recent = sheets.singles[:, plan.recent]
+        for place, blocks, length in plan.shapes:
+            if due[:, place].any():
+                rows = _some(due[:, place])
+                found[rows, place] = blocks.distances(sheets, rows, length, recent)
+        for number, newest in enumerate(plan.residuals):
+            residuals = sheets.singles[:, newest]
+            slide(residuals, offsets - levels[:, number])
+            found[:, len(plan.blocks) + number] = np.abs(_mean(residuals, head[:, SEEN]))
+        found[:, LEVEL] = np.abs(_mean(recent[:, -plan.level_room :], head[:, SEEN]) - head[:, MEDIAN])
+        change = np.abs(offsets - head[:, MEAN])
+        deviation = np.maximum(np.sqrt(head[:, VARIANCE]), np.maximum(change / LARGEST, 1.0 / LARGEST))
+        found[:, SINGLE] = np.minimum(change / deviation, LARGEST)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _some(flags: Flags) -> Rows:
+    """The rows that are meant."""
+    return slice(None) if flags.all() else np.flatnonzero(flags)
+
+
+def _mean(values: Singles, seen: Floats) -> Floats:
+    """Of the newest values, of which there are no more than were ``seen``; the others are 0."""
+    width = values.shape[1]
+    found: Floats = np.add.reduce(values, axis=1, dtype=np.float64) / np.minimum(seen, width)
+    return found
+
+
+def _pairs(times_s: Floats, values: Floats) -> Iterator[tuple[float, float]]:
+    return zip(times_s.tolist(), values.tolist(), strict=True)

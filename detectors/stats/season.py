@@ -4,9 +4,15 @@ Time is UTC. A clock that people live by shifts by an hour twice a year, on a da
 comes an hour early or late, the expectation is off for some days and follows within about a week.
 """
 
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
-from detectors.stats.packing import Places, Sheet
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.stats.packing import Places, Row, Sheets
+from detectors.stats.series import Floats
 
 DAY_S: Final = 86_400.0
 WEEK_S: Final = 604_800.0
@@ -14,58 +20,132 @@ WEEK_S: Final = 604_800.0
 _PROOF = 0.85
 """The season must make the mean absolute error at least this much smaller."""
 
-_LEAST_TOLD = 2
+_LEAST_TOLD = 2.0
 """A bin must have been met in this many cycles before what it says is compared."""
 
 _LEVEL_RATE = 0.01
 _ERROR_RATE = 0.005
-_MOST = 10**9
-_SEEN, _LEVEL, _ERRORS, _PLAIN_ERRORS = range(4)
+_MOST = 1e9
+
+Bins = NDArray[np.intp]
+"""Which bin of every season a time falls into (series, seasons)."""
 
 
-class Season:
-    """A level per bin of a cycle of ``period_s``, learned at ``rate``, and how well it tells what comes."""
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A level per bin of a cycle of ``period_s``, learned at ``rate``."""
 
-    __slots__ = ("_levels", "_met", "_state", "bins", "period_s", "rate")
+    period_s: float
+    bins: int
+    rate: float
 
-    def __init__(self, period_s: float, bins: int, rate: float, places: Places) -> None:
-        self.period_s = period_s
-        self.bins = bins
-        self.rate = rate
-        self._state = places.numbers(4)
-        self._levels = places.singles(bins)
-        self._met = places.singles(bins)
 
-    def proven(self, sheet: Sheet) -> bool:
-        """Whether the time of the cycle tells clearly better what comes than the level alone."""
-        return sheet.numbers[self._state + _ERRORS] < _PROOF * sheet.numbers[self._state + _PLAIN_ERRORS]
+class Seasons:
+    """The levels of several cycles, the level of the series, and how well each tells what comes."""
 
-    def level(self, sheet: Sheet, time_s: float) -> float:
-        """What this time of the cycle was like; the level of the series where it has not been met yet."""
-        where = self._bin(time_s)
-        if sheet.singles[self._met + where]:
-            return sheet.singles[self._levels + where]
-        return sheet.numbers[self._state + _LEVEL]
+    __slots__ = (
+        "_begins",
+        "_bins",
+        "_cycles",
+        "_errors",
+        "_level",
+        "_levels",
+        "_met",
+        "_periods",
+        "_plain",
+        "_rates",
+        "_seen",
+        "_slowest",
+    )
 
-    def usual(self, sheet: Sheet, time_s: float) -> tuple[float, float]:
-        """What is expected at this time, by the season if it is proven, and the mean absolute error of that."""
-        if self.proven(sheet):
-            return self.level(sheet, time_s), sheet.numbers[self._state + _ERRORS]
-        return sheet.numbers[self._state + _LEVEL], sheet.numbers[self._state + _PLAIN_ERRORS]
+    def __init__(self, cycles: tuple[Cycle, ...], places: Places) -> None:
+        self._periods = np.array([one.period_s for one in cycles])
+        self._bins = np.array([one.bins for one in cycles])
+        self._slowest = [one.rate for one in cycles]
+        self._rates = np.array(self._slowest)
+        self._begins = np.cumsum(self._bins) - self._bins
+        self._cycles = [
+            (one.period_s, one.bins, begin) for one, begin in zip(cycles, self._begins.tolist(), strict=True)
+        ]
+        self._seen, self._level, self._plain = (places.numbers(1) for _ in range(3))
+        self._errors = places.numbers(len(cycles))
+        self._levels = places.singles(int(self._bins.sum()))
+        self._met = places.singles(int(self._bins.sum()))
 
-    def learn(self, sheet: Sheet, time_s: float, value: float) -> None:
-        where, at, numbers, singles = self._bin(time_s), self._state, sheet.numbers, sheet.singles
-        met, known = singles[self._met + where], singles[self._levels + where]
-        before, level, errors, plain_errors = numbers[at : at + 4].tolist()
-        seen = min(before + 1.0, float(_MOST))
-        rate = max(_ERROR_RATE, 1.0 / seen)
-        told = value - (known if met >= _LEAST_TOLD else level)
-        numbers[at + _SEEN] = seen
-        numbers[at + _ERRORS] = errors + rate * (abs(told) - errors)
-        numbers[at + _PLAIN_ERRORS] = plain_errors + rate * (abs(value - level) - plain_errors)
-        numbers[at + _LEVEL] = level + max(_LEVEL_RATE, 1.0 / seen) * (value - level)
-        singles[self._levels + where] = known + max(self.rate, 1.0 / (met + 1.0)) * (value - known)
-        singles[self._met + where] = min(met + 1.0, _MOST)
+    def bins(self, times_s: Floats) -> Bins:
+        """Of one time per series."""
+        part = times_s[:, None] % self._periods / self._periods
+        found: Bins = (part * self._bins).astype(np.intp) % self._bins + self._begins
+        return found
 
-    def _bin(self, time_s: float) -> int:
-        return int(time_s % self.period_s / self.period_s * self.bins) % self.bins
+    def levels(self, sheets: Sheets, bins: Bins) -> Floats:
+        """What the times were like by each season; the level of the series where one has not been met yet."""
+        rows = np.arange(len(bins))[:, None]
+        met = sheets.singles[:, self._met][rows, bins] > 0.0
+        found: Floats = np.where(met, sheets.singles[:, self._levels][rows, bins], sheets.numbers[:, self._level])
+        return found
+
+    def proven(self, sheets: Sheets) -> NDArray[np.bool_]:
+        """Which seasons tell clearly better what comes than the level alone."""
+        found: NDArray[np.bool_] = sheets.numbers[:, self._errors] < _PROOF * sheets.numbers[:, self._plain]
+        return found
+
+    def usual(self, sheets: Sheets, levels: Floats) -> tuple[Floats, Floats]:
+        """What is expected, and the mean absolute error of that: by the best season that is proven, or by the level.
+
+        levels  what `levels` told
+        """
+        errors = np.where(self.proven(sheets), sheets.numbers[:, self._errors], np.inf)
+        best, rows = errors.argmin(axis=1), np.arange(len(errors))
+        error, plain = errors[rows, best], np.isinf(errors[rows, best])
+        return (
+            np.where(plain, sheets.numbers[:, self._level][:, 0], levels[rows, best]),
+            np.where(plain, sheets.numbers[:, self._plain][:, 0], error),
+        )
+
+    def learn(self, sheets: Sheets, rows: NDArray[np.intp], bins: Bins, values: Floats) -> None:
+        """One value for each of ``rows``."""
+        numbers, at, value = sheets.numbers, rows[:, None], values[:, None]
+        known, met = sheets.singles[:, self._levels], sheets.singles[:, self._met]
+        seen = np.minimum(numbers[rows, self._seen] + 1.0, _MOST)
+        rate, before = np.maximum(_ERROR_RATE, 1.0 / seen), numbers[rows, self._level]
+        told, times = known[at, bins].astype(np.float64), met[at, bins].astype(np.float64)
+        missed = np.abs(value - np.where(times >= _LEAST_TOLD, told, before))
+        numbers[rows, self._seen] = seen
+        numbers[rows, self._errors] += rate * (missed - numbers[rows, self._errors])
+        numbers[rows, self._plain] += rate * (np.abs(value - before) - numbers[rows, self._plain])
+        numbers[rows, self._level] += np.maximum(_LEVEL_RATE, 1.0 / seen) * (value - before)
+        known[at, bins] = told + np.maximum(self._rates, 1.0 / (times + 1.0)) * (value - told)
+        met[at, bins] = np.minimum(times + 1.0, _MOST)
+
+    def bins_of_one(self, time_s: float) -> list[int]:
+        """As `bins`."""
+        return [int(time_s % period_s / period_s * bins) % bins + begin for period_s, bins, begin in self._cycles]
+
+    def levels_of_one(self, row: Row, bins: list[int]) -> list[float]:
+        """As `levels`."""
+        singles, levels, met = row.singles, self._levels.start, self._met.start
+        level = row.numbers[self._level.start]
+        return [singles[levels + place] if singles[met + place] else level for place in bins]
+
+    def usual_for_one(self, row: Row, levels: list[float]) -> tuple[float, float]:
+        """As `usual`."""
+        numbers = row.numbers
+        plain = numbers[self._plain.start]
+        error, level = min(zip(numbers[self._errors].tolist(), levels, strict=True), key=itemgetter(0))
+        return (level, error) if error < _PROOF * plain else (numbers[self._level.start], plain)
+
+    def learn_one(self, row: Row, bins: list[int], value: float) -> None:
+        """As `learn`."""
+        numbers, singles = row.numbers, row.singles
+        seen = min(numbers[self._seen.start] + 1.0, _MOST)
+        rate, before = max(_ERROR_RATE, 1.0 / seen), numbers[self._level.start]
+        for number, (place, slowest) in enumerate(zip(bins, self._slowest, strict=True)):
+            known, met = singles[self._levels.start + place], singles[self._met.start + place]
+            error, missed = self._errors.start + number, abs(value - (known if met >= _LEAST_TOLD else before))
+            numbers[error] += rate * (missed - numbers[error])
+            singles[self._levels.start + place] = known + max(slowest, 1.0 / (met + 1.0)) * (value - known)
+            singles[self._met.start + place] = min(met + 1.0, _MOST)
+        numbers[self._seen.start] = seen
+        numbers[self._plain.start] += rate * (abs(value - before) - numbers[self._plain.start])
+        numbers[self._level.start] = before + max(_LEVEL_RATE, 1.0 / seen) * (value - before)

@@ -7,19 +7,25 @@ out, or a slow change would find itself.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.stats.packing import Places, Sheet, slide
+from detectors.stats.packing import Places, Row, Sheets, Singles, push, slide
 from detectors.stats.series import Floats
 
 NEIGHBOURS: Final = 3
 
+Rows = NDArray[np.intp] | slice
+"""Which rows of `Sheets` are meant; a slice where it is all of them, which is faster."""
+
 
 class Blocks:
-    """Means of consecutive blocks of ``step`` values; the newest ``room`` of them are kept, oldest first."""
+    """Means of consecutive blocks of ``step`` values; the newest ``room`` of them are kept, the newest last.
+
+    `add`, `median` and `distances` serve several series, the others one.
+    """
 
     __slots__ = ("_kept", "_means", "room", "step")
 
@@ -29,38 +35,73 @@ class Blocks:
         self._kept = places.numbers(1)
         self._means = places.singles(room)
 
-    def add(self, sheet: Sheet, mean: float) -> None:
-        """Take in one block's mean, rounded to single precision."""
-        kept = int(sheet.numbers[self._kept])
-        if kept == self.room:
-            slide(sheet.singles, self._means, self._means + kept, mean)
-        else:
-            sheet.singles[self._means + kept] = mean
-            sheet.numbers[self._kept] = kept + 1
+    def add(self, sheets: Sheets, rows: Rows, recent: Singles) -> None:
+        """Take in the block that the last values of ``recent`` are, of ``rows``, rounded to single precision."""
+        means = sheets.singles[rows, self._means]
+        slide(means, _mean_of(recent[rows, -self.step :]))
+        sheets.singles[rows, self._means] = means
+        sheets.numbers[rows, self._kept] = np.minimum(sheets.numbers[rows, self._kept] + 1.0, self.room)
 
-    def median(self, sheet: Sheet) -> float:
-        """Of all of them; there must be one."""
-        kept = int(sheet.numbers[self._kept])
-        ordered = np.sort(sheet.array[self._means : self._means + kept])
+    def median(self, sheets: Sheets, rows: Rows) -> Floats:
+        """Of all of them; there must be one in each row."""
+        kept = sheets.numbers[rows, self._kept].astype(np.intp)
+        means = sheets.singles[rows, self._means].astype(np.float64)
+        means[np.arange(self.room) < self.room - kept] = np.inf
+        means.sort(axis=1)
+        found: Floats = (np.take_along_axis(means, (kept - 1) // 2, 1) + np.take_along_axis(means, kept // 2, 1)) / 2.0
+        return found[:, 0]
+
+    def distances(self, sheets: Sheets, rows: Rows, length: int, recent: Singles) -> Floats:
+        """Of the vector of the newest ``length`` blocks of ``recent``; 0 while there is nothing to compare it with."""
+        newest = recent[rows, -length * self.step :].astype(np.float64)
+        if self.step > 1:
+            newest = np.add.reduce(newest.reshape(-1, length, self.step), axis=2) / self.step
+        known = sheets.numbers[rows, self._kept][:, 0] - length
+        means = sheets.singles[rows, self._means][:, : self.room - length].astype(np.float64)
+        apart = _windows(means, length) - newest[:, :, None]
+        apart *= apart
+        square: Floats = np.add.reduce(apart, axis=1)
+        if known.min() < self.room - length:
+            square[np.arange(square.shape[1]) < (self.room - length - known)[:, None]] = np.inf
+        square.partition(NEIGHBOURS - 1, axis=1)
+        found: Floats = np.add.reduce(np.sqrt(square[:, :NEIGHBOURS]), axis=1) / NEIGHBOURS
+        found[known - length + 1 < NEIGHBOURS] = 0.0
+        return found
+
+    def add_one(self, row: Row, mean: float) -> None:
+        """As `add`: one block's mean, rounded to single precision."""
+        push(row.singles, self._means, mean)
+        row.numbers[self._kept.start] = min(row.numbers[self._kept.start] + 1.0, self.room)
+
+    def median_of_one(self, row: Row) -> float:
+        """As `median`."""
+        kept = int(row.numbers[self._kept.start])
+        ordered = np.sort(row.array[self._means.stop - kept : self._means.stop])
         return (float(ordered[(kept - 1) // 2]) + float(ordered[kept // 2])) / 2.0
 
-    def distance(self, sheet: Sheet, length: int, recent: Sequence[float]) -> float:
-        """Of the vector of the newest ``length`` blocks of ``recent``; 0 while there is nothing to compare it with."""
-        known, step = int(sheet.numbers[self._kept]) - length, self.step
-        if known - length + 1 < NEIGHBOURS or len(recent) < length * step:
+    def distance(self, row: Row, length: int, recent: Singles) -> float:
+        """As `distances`."""
+        known, step = int(row.numbers[self._kept.start]) - length, self.step
+        if known - length + 1 < NEIGHBOURS:
             return 0.0
-        newest = np.array(recent[-length * step :])
+        newest = recent[-length * step :].astype(np.float64)
         if step > 1:
             newest = np.add.reduce(newest.reshape(length, step), axis=1) / step
-        means = sheet.array[self._means : self._means + known].astype(np.float64)
-        apart = _windows(means, length) - newest[:, None]
+        end = self._means.stop - length
+        means = row.array[end - known : end].astype(np.float64)
+        apart = np.ndarray((length, known - length + 1), np.float64, means, strides=(8, 8)) - newest[:, None]
         apart *= apart
         square: Floats = np.add.reduce(apart, axis=0)
         square.partition(NEIGHBOURS - 1)
         return sum(map(math.sqrt, square[:NEIGHBOURS].tolist())) / NEIGHBOURS
 
 
+def _mean_of(values: Singles) -> Floats:
+    found: Floats = np.add.reduce(values, axis=1, dtype=np.float64) / values.shape[1]
+    return found
+
+
 def _windows(values: Floats, length: int) -> Floats:
-    """All runs of ``length`` neighbours as columns that share the memory of ``values`` (contiguous)."""
-    shape = (length, len(values) - length + 1)
-    return np.ndarray(shape, np.float64, values, strides=(8, 8))
+    """All runs of ``length`` neighbours of a row as columns that share the memory of ``values`` (contiguous)."""
+    rows, room = values.shape
+    return np.ndarray((rows, length, room - length + 1), np.float64, values, strides=(8 * room, 8, 8))

@@ -10,71 +10,149 @@ import math
 from bisect import bisect_left
 from typing import Final
 
-from detectors.stats.packing import Places, Sheet, halve, insert
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.stats.packing import Places, Row, Sheets, Singles
+from detectors.stats.series import Floats
 
 LEAST_VALUES: Final = 30
 """With fewer values to compare with, nothing is surprising."""
 
 _LARGEST_FACTOR = 1e6
-_STRIDE, _HIGHEST, _BODY = 1, 2, 3
+
+Flags = NDArray[np.bool_]
 
 
-class Surprise:
-    """The past of a stream of values (0 to 1e30), in bounded room and single precision.
+class Surprises:
+    """The pasts of ``measures`` streams of values (0 to 1e30) of a series, in bounded room and single precision.
 
-    The ``top`` largest values are kept exactly. Of the others every ``stride``-th stands for its neighbours; when they
-    are more than ``top`` again, every second one goes and the rest stand for twice as many.
+    The ``top`` largest values of a stream are kept exactly. Of the others every ``stride``-th stands for its
+    neighbours; when they are more than ``top`` again, every second one goes and the rest stand for twice as many. Both
+    lie in ascending order, behind zeros where nothing is yet. No value is less than 0: one that comes in pushes out the
+    first, and for a value of 0 alone there seem to be more that reach it than there are.
+
+    `of` and `add` serve all measures of several series, `one_of` and `add_one` one measure of one series.
     """
 
-    __slots__ = ("_body", "_counts", "_highest", "_top")
+    __slots__ = ("_body", "_counts", "_highest", "_measures", "_others", "_strides", "_top")
 
-    def __init__(self, top: int, places: Places) -> None:
+    def __init__(self, measures: int, top: int, places: Places) -> None:
+        self._measures = measures
         self._top = top
-        self._counts = places.numbers(4)
-        """How many values there were; the stride (0 is 1); how many are kept of the highest and of the others."""
-        self._highest = places.singles(top)
-        self._body = places.singles(top + 1)
+        self._counts = places.numbers(measures)
+        """How many values there were; 2 to this power is the stride; how many are kept beside the highest."""
+        self._strides = places.numbers(measures)
+        self._others = places.numbers(measures)
+        self._highest = places.singles(measures * top)
+        self._body = places.singles(measures * (top + 1))
 
-    def of(self, sheet: Sheet, value: float) -> tuple[float, float]:
-        """The surprise of ``value`` by rank alone, and with what it is beyond the record."""
-        count, stride, kept, others = sheet.numbers[self._counts : self._counts + 4].tolist()
+    def of(self, sheets: Sheets, values: Floats) -> tuple[Floats, Floats]:
+        """The surprise of ``values`` (series, measures) by rank alone, and with what they are beyond the record."""
+        counts = sheets.numbers[:, self._counts]
+        highest = self._rows(sheets, self._highest)
+        kept = np.minimum(counts, self._top)
+        reached = _reached(highest, values, kept)
+        body, others = self._rows(sheets, self._body), sheets.numbers[:, self._others]
+        below = np.exp2(sheets.numbers[:, self._strides]) * _reached(body, values, others)
+        reached += np.where(reached == kept, np.minimum(below, counts - reached), 0.0)
+        ranks = np.log10((counts + 1.0) / (reached + 1.0))
+        ranks[counts < LEAST_VALUES] = 0.0
+        beyond = ranks.copy()
+        record = (reached == 0.0) & (values > 0.0) & (counts >= LEAST_VALUES)
+        if record.any():
+            new, old = values[record], highest[record][:, -1]
+            beyond[record] += np.log10(new / np.maximum(old, new / _LARGEST_FACTOR))
+        return ranks, beyond
+
+    def add(self, sheets: Sheets, values: Floats, taken: Flags) -> None:
+        """Take those of ``values`` (series, measures) into their pasts that are ``taken``."""
+        counts, strides = sheets.numbers[:, self._counts], sheets.numbers[:, self._strides]
+        full = taken & (counts >= self._top)
+        counts += taken
+        rest = _insert(self._rows(sheets, self._highest), np.where(taken, values, 0.0).astype(np.float32))
+        kept = full & (counts % np.exp2(strides) == 0.0)
+        if not kept.any():
+            return
+        body, others = self._rows(sheets, self._body), sheets.numbers[:, self._others]
+        _insert(body, np.where(kept, rest, np.float32(0.0)))
+        others += kept
+        halved = others > self._top
+        if halved.any():
+            every_second = body[halved][:, ::2]
+            body[halved] = 0.0
+            body[..., -every_second.shape[1] :][halved] = every_second
+            others[halved] = every_second.shape[1]
+            strides += halved
+
+    def one_of(self, row: Row, measure: int, value: float) -> tuple[float, float]:
+        """As `of`."""
+        numbers, singles = row.numbers, row.singles
+        count = numbers[self._counts.start + measure]
         if count < LEAST_VALUES:
             return 0.0, 0.0
-        begin, values = self._highest, sheet.singles
-        end = begin + int(kept)
-        reached = float(end - bisect_left(values, value, begin, end))
-        if reached == kept and others:
-            body = self._body
-            below = (stride or 1.0) * (others - bisect_left(values, value, body, body + int(others)) + body)
-            reached += int(min(below, count - reached))
+        begin = self._highest.start + measure * self._top
+        end = begin + self._top
+        kept = min(count, self._top)
+        reached = min(end - bisect_left(singles, value, begin, end), kept)
+        if reached == kept and count > kept:
+            begin = self._body.start + measure * (self._top + 1)
+            over = begin + self._top + 1 - bisect_left(singles, value, begin, begin + self._top + 1)
+            below = 2.0 ** numbers[self._strides.start + measure] * min(over, numbers[self._others.start + measure])
+            reached += min(below, count - reached)
         rank = math.log10((count + 1.0) / (reached + 1.0))
         if reached or value <= 0.0:
             return rank, rank
-        return rank, rank + math.log10(value / max(values[end - 1], value / _LARGEST_FACTOR))
+        return rank, rank + math.log10(value / max(singles[end - 1], value / _LARGEST_FACTOR))
 
-    def add(self, sheet: Sheet, value: float) -> None:
-        """Take ``value`` into the past."""
-        at, values = self._counts, sheet.singles
-        count, stride, kept, others = sheet.numbers[at : at + 4].tolist()
-        seen = sheet.numbers[at] = count + 1.0
-        begin = self._highest
-        end = begin + int(kept)
-        if kept < self._top:
-            insert(values, bisect_left(values, value, begin, end), end, value)
-            sheet.numbers[at + _HIGHEST] = kept + 1.0
+    def add_one(self, row: Row, measure: int, value: float) -> None:
+        """As `add`."""
+        numbers = row.numbers
+        count = numbers[self._counts.start + measure] = numbers[self._counts.start + measure] + 1.0
+        begin = self._highest.start + measure * self._top
+        fallen = _put(row.singles, begin, begin + self._top, value)
+        if count <= self._top or count % 2.0 ** numbers[self._strides.start + measure]:
             return
-        smallest = values[begin]
-        if value > smallest:
-            place = bisect_left(values, value, begin, end)
-            values[begin : place - 1] = values[begin + 1 : place]
-            values[place - 1] = value
-            value = smallest
-        if seen % (stride or 1.0) == 0.0:
-            body, length = self._body, int(others)
-            end = body + length
-            insert(values, bisect_left(values, value, body, end), end, value)
-            if length < self._top:
-                sheet.numbers[at + _BODY] = length + 1.0
-            else:
-                sheet.numbers[at + _BODY] = halve(values, body, length + 1)
-                sheet.numbers[at + _STRIDE] = 2.0 * (stride or 1.0)
+        begin = self._body.start + measure * (self._top + 1)
+        end = begin + self._top + 1
+        _put(row.singles, begin, end, fallen)
+        others = numbers[self._others.start + measure] + 1.0
+        if others > self._top:
+            every_second = row.array[begin:end:2].copy()
+            row.array[begin:end] = 0.0
+            row.array[end - len(every_second) : end] = every_second
+            others = len(every_second)
+            numbers[self._strides.start + measure] += 1.0
+        numbers[self._others.start + measure] = others
+
+    def _rows(self, sheets: Sheets, place: slice) -> Singles:
+        """As (series, measures, values), in the memory of ``sheets``."""
+        part = sheets.singles[:, place]
+        return part.reshape(len(part), self._measures, -1)
+
+
+def _reached(ascending: Singles, values: Floats, kept: Floats) -> Floats:
+    """How many of those that are kept are at least as large as the value."""
+    least = np.add.reduce(ascending >= values[:, :, None], axis=2, dtype=np.intp)
+    found: Floats = np.minimum(least, kept)
+    return found
+
+
+def _insert(ascending: Singles, values: Singles) -> Singles:
+    """Every value takes its place, and the first of its row falls out, which is returned; a 0 changes nothing."""
+    fallen = np.minimum(ascending[..., 0], values)
+    moved = np.minimum(ascending[..., 1:], values[..., None])
+    np.maximum(ascending[..., :-1], moved, out=ascending[..., :-1])
+    np.maximum(ascending[..., -1], values, out=ascending[..., -1])
+    return fallen
+
+
+def _put(ascending: "memoryview[float]", begin: int, end: int, value: float) -> float:
+    """As `_insert`."""
+    place = bisect_left(ascending, value, begin, end)
+    if place == begin:
+        return value
+    fallen = ascending[begin]
+    ascending[begin : place - 1] = ascending[begin + 1 : place]
+    ascending[place - 1] = value
+    return fallen

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from detectors.stats.gate import THRESHOLD, Gate
-from detectors.stats.packing import Places, Sheet
-from detectors.stats.scorer import LARGEST, Scorer, Scores, Size
-from detectors.stats.season import DAY_S, Season
+from detectors.stats.packing import Places, Sheets
+from detectors.stats.scales import Size
+from detectors.stats.scorer import FEW, Scorers, Scores
+from detectors.stats.season import DAY_S, Cycle, Seasons
 from detectors.stats.series import Floats
+from detectors.stats.single import LARGEST
 
 SIZE = Size(warm_up=120, blocks=64, ranks=32)
 STEP_S = 300.0
 T0_S = 1_700_006_400.0
+YES = np.ones(1, np.bool_)
 
 
 def series(count: int = 900, *, seed: int = 1) -> Floats:
@@ -20,17 +23,25 @@ def series(count: int = 900, *, seed: int = 1) -> Floats:
     return 50.0 + 10.0 * wave + random.normal(0, 1, count)
 
 
-def scores(values: Floats, scorer: Scorer | None = None, *, first: int = 0) -> list[Scores]:
-    scorer = scorer or Scorer(SIZE)
-    found: list[Scores] = []
-    for place, value in enumerate(values.tolist(), start=first):
-        found.append(scorer.observe(T0_S + place * STEP_S, value))
-        scorer.learn(T0_S + place * STEP_S, value)
+def scores(values: Floats, scorers: Scorers | None = None, *, first: int = 0) -> list[tuple[float, float]]:
+    """Raw score and surprise of every value of one series."""
+    scorers = scorers or Scorers(SIZE)
+    found: list[tuple[float, float]] = []
+    for place in range(len(values)):
+        told = scorers.observe(np.array([T0_S + (first + place) * STEP_S]), values[place : place + 1])
+        found.append((float(told.raw[0]), float(told.surprise[0])))
+        scorers.learn(YES, YES)
     return found
 
 
+def loaded(packed: bytes, size: Size = SIZE) -> Scorers:
+    scorers = Scorers(size)
+    scorers.load(0, packed)
+    return scorers
+
+
 def raws(values: Floats) -> Floats:
-    return np.array([one.raw for one in scores(values)])
+    return np.array([raw for raw, _ in scores(values)])
 
 
 def test_the_future_has_no_effect() -> None:
@@ -45,33 +56,32 @@ def test_the_future_has_no_effect() -> None:
 def test_packed_in_the_middle_it_goes_on_exactly(cut: int) -> None:
     """A scorer that was written and read scores as if nothing had been, to the last bit."""
     values = series()
-    scorer = Scorer(SIZE)
-    before = scores(values[:cut], scorer)
-    after = scores(values[cut:], Scorer(SIZE, scorer.packed()), first=cut)
+    scorers = Scorers(SIZE)
+    before = scores(values[:cut], scorers)
+    after = scores(values[cut:], loaded(scorers.packed(0)), first=cut)
     assert before + after == scores(values)
 
 
 def test_its_state_is_bounded() -> None:
     """Five times as long, not a byte more once everything is full."""
-    scorer = Scorer(SIZE)
+    scorers = Scorers(SIZE)
     values = series(9_000)
-    scores(values[:3_000], scorer)
-    full = len(scorer.packed())
-    scores(values[3_000:], scorer, first=3_000)
-    assert len(scorer.packed()) <= full * 1.1
-    assert full < 12_000
+    scores(values[:3_000], scorers)
+    full = len(scorers.packed(0))
+    scores(values[3_000:], scorers, first=3_000)
+    assert len(scorers.packed(0)) == full < 12_000
 
 
 def test_damaged_states_are_refused() -> None:
     """Cut off, prolonged, of another size, not finite: ValueError, never a scorer."""
-    scorer = Scorer(SIZE)
-    scores(series(500), scorer)
-    packed = scorer.packed()
+    scorers = Scorers(SIZE)
+    scores(series(500), scorers)
+    packed = scorers.packed(0)
     for damaged in (b"", b"x", packed[:-4], packed[:100], packed + b"\0" * 4, b"\xff" * len(packed), packed[8:]):
         with pytest.raises(ValueError):
-            Scorer(SIZE, damaged)
+            loaded(damaged)
     with pytest.raises(ValueError):
-        Scorer(Size(warm_up=120, blocks=8, ranks=4), packed)
+        loaded(packed, Size(warm_up=120, blocks=8, ranks=4))
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(1_000.0, 0.0), (1.0, 4_096.0), (0.001, -3.0)])
@@ -111,14 +121,45 @@ def test_a_season_is_proven_by_a_rhythm_and_not_by_noise() -> None:
     """Five days of a daily course prove it; five days of noise do not."""
     random = np.random.default_rng(3)
     places = Places()
-    season = Season(DAY_S, 48, 0.2, places)
-    rhythm, noise = Sheet(places), Sheet(places)
+    seasons = Seasons((Cycle(DAY_S, 48, 0.2),), places)
+    sheets, rows = Sheets.empty(places, 2), np.arange(2)
     for place, value in enumerate(series(288 * 5).tolist()):
-        season.learn(rhythm, T0_S + place * STEP_S, value)
-        season.learn(noise, T0_S + place * STEP_S, random.normal())
-    assert season.proven(rhythm)
-    assert not season.proven(noise)
-    assert season.usual(rhythm, T0_S + 21_600)[0] == pytest.approx(60.0, abs=12)
+        bins = seasons.bins(np.full(2, T0_S + place * STEP_S))
+        seasons.learn(sheets, rows, bins, np.array([value, random.normal()]))
+    assert seasons.proven(sheets)[:, 0].tolist() == [True, False]
+    levels = seasons.levels(sheets, seasons.bins(np.full(2, T0_S + 21_600)))
+    assert seasons.usual(sheets, levels)[0][0] == pytest.approx(60.0, abs=12)
+
+
+@pytest.mark.parametrize("size", [SIZE, Size(warm_up=312, blocks=96, ranks=48)])
+def test_side_by_side_is_as_one_by_one(size: Size) -> None:
+    """Series of unlike laws, ages and gaps in what is learned: the same scores and states either way."""
+    random = np.random.default_rng(8)
+    many = 2 * FEW
+    values = random.normal(50.0, 5.0, (450, many))
+    values[:, 1] = 7.0
+    values[:, 2] = random.poisson(2.0, 450)
+    values[:, 3] = np.cumsum(values[:, 3])
+    values[300:, 4] *= 100.0
+    taken = random.random((450, many)) < 0.9
+    strange = random.random((450, many)) < 0.9
+    together, alone = Scorers(size, many), [Scorers(size) for _ in range(many)]
+    for place in range(450):
+        now = many if place < 400 else FEW
+        times_s = np.linspace(T0_S, T0_S + 3_600.0 * now, now) + place * STEP_S
+        told = together.observe(times_s, values[place, :now])
+        together.learn(taken[place, :now], strange[place, :now])
+        ones: list[Scores] = []
+        for row in range(now):
+            row_only = slice(row, row + 1)
+            ones.append(alone[row].observe(times_s[row_only], values[place, row_only]))
+            alone[row].learn(taken[place, row_only], strange[place, row_only])
+        for name in ("raw", "surprise", "usual", "error", "learned"):
+            side_by_side, one_by_one = getattr(told, name), [getattr(one, name)[0] for one in ones]
+            assert np.allclose(side_by_side, one_by_one, rtol=1e-12, atol=1e-12), (place, name)
+    for row in range(many):
+        assert together.newest(row) == alone[row].newest(0)
+        assert together.learned(row) == alone[row].learned(0)
 
 
 def test_the_gate_tells_an_incident_once_and_grows_dearer() -> None:
