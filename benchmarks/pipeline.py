@@ -5,8 +5,13 @@ Prints one JSON object. ``simulated`` is a clock of 5,000 pictures a second behi
 of the last are built is what `Recognizer.recognize` does; here it stands alone, because few machines decode 5,000
 pictures a second. ``before`` tells each batch before the next is submitted: what the overlap is worth.
 
-``device`` is the GPU where there is one (resnest101e), else the processor (resnet18): see `benchmarks.device_rates`.
+``device`` is the GPU where there is one (resnest101e), else the processor (a small network): see
+`benchmarks.device_rates`.
 """
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `wumu recognize` does, before torch is loaded
 
 import argparse
 import json

@@ -13,6 +13,7 @@ BENCHMARKS = (
     "tick_duckdb",
     "ingest_elasticsearch",
     "tick_elasticsearch",
+    "ship_outage",
     "daemon",
 )
 
