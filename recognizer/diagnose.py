@@ -4,7 +4,6 @@ Standard library only. For services that decode with whatever they like and only
 (``cv2.imread`` answers ``None``).
 """
 
-import errno
 import os
 import stat
 from typing import Any, Final
@@ -13,22 +12,8 @@ from recognizer.encode import as_text
 from recognizer.missing import explain
 from recognizer.paths import inspect
 from recognizer.reasons import DISK_REASONS, InputReason
+from recognizer.system_errors import BY_ERRNO, reason_of
 
-BY_ERRNO: Final = {
-    errno.ENOENT: InputReason.FILE_MISSING,
-    errno.ENOTDIR: InputReason.FILE_PARENT_NOT_DIRECTORY,
-    errno.EACCES: InputReason.FILE_PERMISSION_DENIED,
-    errno.EPERM: InputReason.FILE_PERMISSION_DENIED,
-    errno.ELOOP: InputReason.FILE_SYMLINK_LOOP,
-    errno.EISDIR: InputReason.FILE_IS_DIRECTORY,
-    errno.ENXIO: InputReason.FILE_NOT_REGULAR,
-    errno.ENODEV: InputReason.FILE_NOT_REGULAR,
-    errno.EILSEQ: InputReason.PATH_UNDECODABLE,
-    errno.ENAMETOOLONG: InputReason.PATH_TOO_LONG,
-    errno.EIO: InputReason.FILE_IO_ERROR,
-    errno.ESTALE: InputReason.FILE_IO_ERROR,
-    errno.ENOMEM: InputReason.MODEL_OUT_OF_MEMORY,
-}
 # What the usual libraries say, as exception class or in the text, in lower case.
 _BY_WORD: Final = (
     ("unidentifiedimageerror", InputReason.IMAGE_NOT_AN_IMAGE),
@@ -114,9 +99,7 @@ def _of_file(path: object) -> InputReason | None:
         # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as fault:
-        if fault.errno == errno.ENOENT and os.path.islink(path):  # noqa: PTH114  # bytes too
-            return InputReason.FILE_SYMLINK_BROKEN
-        return BY_ERRNO.get(fault.errno or 0, InputReason.FILE_IO_ERROR)
+        return reason_of(fault, path)
     except ValueError:  # NUL, or text that the file system's encoding lacks: the path's own issues say so
         return None
     try:

@@ -18,6 +18,7 @@ from recognizer.near import CLOCK_EVERY, Match, best
 from recognizer.paths import PathIssue, clean, inspect, mended
 from recognizer.reasons import InputReason
 from recognizer.sound import is_installed
+from recognizer.system_errors import reason_of
 
 MAX_COMPONENTS: Final = 64
 MAX_ALTERNATIVES: Final = 5
@@ -73,22 +74,35 @@ class Diagnosis:
     complete: bool
 
 
-def examine(path: str, roots: Sequence[str], effort: Effort = Effort()) -> Diagnosis:
-    """What is wrong with ``path``, and what was meant instead, looked for inside ``roots`` alone."""
+IN_THE_WAY: Final = frozenset(
+    {InputReason.FILE_IS_DIRECTORY, InputReason.FILE_NOT_REGULAR, InputReason.FILE_SYMLINK_LOOP}
+)
+"""Something stands at the path, but no file: then none is missing that could be looked for."""
+
+
+def examine(path: str, roots: Sequence[str] | None, effort: Effort = Effort()) -> Diagnosis:
+    """What is wrong with ``path``, and what was meant instead, looked for inside ``roots`` alone.
+
+    ``roots`` None: the path may lead anywhere, and what was meant is looked for in its own folder.
+    """
     issues = inspect(path)
     absolute = _absolute(path)
     found = None if absolute is None else _look(absolute)
-    real_roots = tuple(dict.fromkeys(map(_real, roots)))
-    inside = found is not None and any(_below(found.path, root) for root in real_roots)
-    exists = inside and found is not None and found.is_file
-    if exists and not issues:
-        return Diagnosis(path, None, (), exists=True, meant=None, complete=True)
+    real_roots = tuple(dict.fromkeys(map(_real, own_folder(path) if roots is None else roots)))
+    inside = found is not None and (roots is None or any(_below(found.path, root) for root in real_roots))
+    fault = InputReason.FILE_MISSING if found is None or not inside else found.fault
+    if fault is None:
+        locked = None if os.access(path, os.R_OK) else InputReason.FILE_PERMISSION_DENIED
+        reason = issues[0].reason if issues else locked
+        return Diagnosis(path, reason, issues, exists=True, meant=None, complete=True)
     search = _Search(real_roots, effort)
-    meant = None if exists else search.meant(path, issues, found.path if found is not None else None)
+    meant = None
+    if fault not in IN_THE_WAY:
+        meant = search.meant(path, issues, found.path if found is not None else None)
     if absolute is not None and not inside and meant is None and (not issues or os.path.lexists(absolute)):
         return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, issues, exists=False, meant=None, complete=True)
-    reason = _worst(issues, meant.reason if meant is not None else InputReason.FILE_MISSING)
-    return Diagnosis(path, reason, issues, exists=exists, meant=meant, complete=not search.exhausted)
+    reason = _worst(issues, fault if meant is None else meant.reason)
+    return Diagnosis(path, reason, issues, exists=False, meant=meant, complete=not search.exhausted)
 
 
 def what_was_meant(path: str, roots: Sequence[str], effort: Effort = SMALL_EFFORT) -> Meant | None:
@@ -135,10 +149,10 @@ def _below(real: str, root: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a path really leads, links followed, and whether a regular file is there."""
+    """Where a path really leads, links followed, and why no regular file can be had there: None where one can."""
 
     path: str
-    is_file: bool
+    fault: InputReason | None
 
 
 _ONLY_LOOK: Final = getattr(os, "O_PATH", 0)
@@ -149,8 +163,8 @@ def _look(path: str) -> _Place | None:
     """None for what can't be asked for."""
     try:
         return _opened(path)
-    except OSError:
-        return _Place(_real_of_missing(path), is_file=False)
+    except OSError as error:
+        return _Place(_real_of_missing(path), reason_of(error, path))
     except ValueError:
         return None
 
@@ -158,16 +172,22 @@ def _look(path: str) -> _Place | None:
 def _opened(path: str) -> _Place:
     """Asked of the kernel, which follows the links in one go: a tenth of the time of realpath. Raises OSError."""
     if not _ONLY_LOOK:  # no Linux
-        return _Place(os.path.realpath(path), os.path.isfile(path))  # noqa: PTH113
+        return _Place(os.path.realpath(path), _not_a_file(os.stat(path).st_mode))  # noqa: PTH116
     # with O_PATH nothing is read, no pipe is waited for and no permission is needed on the file
     handle = os.open(path, _ONLY_LOOK | os.O_CLOEXEC)
     try:
         real = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - the link's own text
-        is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+        fault = _not_a_file(os.fstat(handle).st_mode)
     finally:
         os.close(handle)
     known = real.startswith("/") and not real.endswith(_GONE)
-    return _Place(real if known else os.path.realpath(path), is_file)
+    return _Place(real if known else os.path.realpath(path), fault)
+
+
+def _not_a_file(mode: int) -> InputReason | None:
+    if stat.S_ISREG(mode):
+        return None
+    return InputReason.FILE_IS_DIRECTORY if stat.S_ISDIR(mode) else InputReason.FILE_NOT_REGULAR
 
 
 def _real_of_missing(path: str) -> str:
@@ -299,7 +319,7 @@ class _Search:
     def _file(self, path: str) -> str | None:
         """Where a regular file inside of the roots really lies, when it is another than the path itself names."""
         place = _look(path)
-        if place is None or not place.is_file or place.path == self._own:
+        if place is None or place.fault is not None or place.path == self._own:
             return None
         return place.path if any(_below(place.path, root) for root in self._roots) else None
 

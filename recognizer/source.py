@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from recognizer import paths
-from recognizer.diagnose import BY_ERRNO
 from recognizer.doctor import is_inside
 from recognizer.fault import InputFault
 from recognizer.missing import Missing, explain
 from recognizer.reasons import DISK_REASONS, InputReason
+from recognizer.system_errors import reason_of
 
 PathInput = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -48,6 +48,7 @@ class Access:
 
 
 ANY_FILE: Final = Access()
+_NOT_REGULAR: Final = "the path is a pipe, socket or device, not a file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def _regular(handle: int, max_bytes: int) -> os.stat_result:
     if stat.S_ISDIR(status.st_mode):
         raise InputFault(InputReason.FILE_IS_DIRECTORY, "the path is a folder")
     if not stat.S_ISREG(status.st_mode):
-        raise InputFault(InputReason.FILE_NOT_REGULAR, "the path is a pipe, socket or device, not a file")
+        raise InputFault(InputReason.FILE_NOT_REGULAR, _NOT_REGULAR)
     if status.st_size == 0:
         raise InputFault(InputReason.FILE_EMPTY, "the file is empty")
     if status.st_size > max_bytes:
@@ -189,10 +190,12 @@ def _outside(text: str) -> InputFault:
 def _file_fault(error: OSError, name: bytes, text: str, access: Access) -> tuple[InputFault, Missing | None]:
     """The fault, and where nothing stands at the path also what was found out about that."""
     reasons = issue_reasons(text)
-    reason = BY_ERRNO.get(error.errno or 0, InputReason.FILE_IO_ERROR)
+    reason = reason_of(error, name)
     message = error.strerror or str(error)
-    if reason is InputReason.FILE_MISSING and _is_link(name):
-        reason, message = InputReason.FILE_SYMLINK_BROKEN, f"the link points to {_link_target(name)}, which is gone"
+    if reason is InputReason.FILE_SYMLINK_BROKEN:
+        message = f"the link points to {_link_target(name)}, which is gone"
+    elif reason is InputReason.FILE_NOT_REGULAR:
+        message = _NOT_REGULAR
     elif reason is InputReason.FILE_MISSING or (reason is InputReason.FILE_PARENT_NOT_DIRECTORY and reasons):
         missing = explain(text, reason, access.roots)
         return _path_fault(text, missing), missing
@@ -226,10 +229,6 @@ def _path_fault(text: str, missing: Missing) -> InputFault:
         path_cleaned_exists=missing.cleaned_exists,
         path_suggested=None if missing.meant is None else missing.meant.path,
     )
-
-
-def _is_link(name: bytes) -> bool:
-    return os.path.islink(name)  # noqa: PTH114  # bytes
 
 
 def _link_target(name: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from daemon.cli.main import HELP
-from recognizer.doctor import Diagnosis, examine, own_folder
+from recognizer.doctor import IN_THE_WAY, Diagnosis, examine
 from recognizer.encode import encode
 from recognizer.hints import HINTS
 from recognizer.paths import PathIssue, inspect, visible
@@ -39,7 +39,7 @@ def command(paths: tuple[str, ...], roots: tuple[str, ...], *, as_json: bool) ->
 
     Nothing outside of the roots is looked at, links followed. Exit code 1 when a path has a fault.
     """
-    found = [examine(path, roots or own_folder(path)) for path in paths]
+    found = [examine(path, roots or None) for path in paths]
     for one in found:
         if as_json:
             click.echo(encode(_fields(one)).decode(), nl=False)
@@ -81,7 +81,7 @@ def _show(one: Diagnosis) -> None:
         click.echo(f"  {'meant' if one.meant.certain else 'perhaps'}: {visible(one.meant.path)}  ({one.meant.reason})")
         for other in one.meant.alternatives:
             click.echo(f"  or: {visible(other)}")
-    elif not one.exists:
+    elif not one.exists and one.reason not in IN_THE_WAY:
         click.echo(
             f"  no file that could be meant was found{'' if one.complete else ' before the limits were reached'}"
         )

@@ -213,6 +213,38 @@ def test_the_own_folder_of_a_path_is_as_far_as_it_exists(tree: str) -> None:
     assert own_folder("\0") == ()
 
 
+def test_what_stands_at_the_path_and_is_no_file_is_named(tmp_path: Path) -> None:
+    """Nothing is missing there, so nothing else is suggested, not even a file of nearly that name."""
+    (tmp_path / "photo1.png").write_bytes(b"x")
+    (tmp_path / "photo2.png").mkdir()
+    os.mkfifo(tmp_path / "photo3.png")
+    (tmp_path / "photo4.png").symlink_to(tmp_path / "photo4.png")
+    reasons = {
+        "photo2.png": Reason.FILE_IS_DIRECTORY,
+        "photo3.png": Reason.FILE_NOT_REGULAR,
+        "photo4.png": Reason.FILE_SYMLINK_LOOP,
+    }
+    for name, reason in reasons.items():
+        found = examine(f"{tmp_path}/{name}", [str(tmp_path)])
+        assert (found.reason, found.meant, found.exists) == (reason, None, False)
+
+
+def test_a_dead_link_and_a_file_taken_for_a_folder_are_told_from_a_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"x")
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
+    assert examine(f"{tmp_path}/link.png", [str(tmp_path)]).reason is Reason.FILE_SYMLINK_BROKEN
+    assert examine(f"{tmp_path}/photo.png/x", [str(tmp_path)]).reason is Reason.FILE_PARENT_NOT_DIRECTORY
+
+
+def test_without_roots_named_no_path_lies_outside(tree: str) -> None:
+    assert examine("/nowhere/at/all.png", None).reason is Reason.FILE_MISSING
+    assert examine("/", None).reason is Reason.FILE_IS_DIRECTORY
+    assert examine(f"{tree}/door/secret.png", None).reason is None
+    meant = examine(f"{tree}/upload/BAILING.png", None).meant
+    assert meant is not None
+    assert meant.path == f"{tree}/upload/bailing.png"
+
+
 def test_inside_follows_links(tree: str) -> None:
     assert is_inside(f"{tree}/upload/none.png", [tree])
     assert not is_inside(f"{tree}/door/none.png", [tree])

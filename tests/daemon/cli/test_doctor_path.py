@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from recognizer.hints import HINTS
+from recognizer.reasons import InputReason
 from tests.support.console import verb
 
 
@@ -46,6 +48,17 @@ def test_a_faulty_name_on_the_disk_is_sent_to_fix_paths(folder: Path) -> None:
     assert "wumu fix-paths" in verb("doctor-path", f"{folder}/café.png").stdout
 
 
+def test_a_path_that_is_no_file_is_not_said_to_be_missing(folder: Path) -> None:
+    result = verb("doctor-path", folder, "/nowhere/at/all.png")
+    assert result.stdout.splitlines() == [
+        f"file_is_directory  {folder}",
+        f"  what to do: {HINTS[InputReason.FILE_IS_DIRECTORY]}",
+        "file_missing  /nowhere/at/all.png",
+        "  no file that could be meant was found",
+        f"  what to do: {HINTS[InputReason.FILE_MISSING]}",
+    ]
+
+
 def test_it_looks_below_the_roots_alone(folder: Path) -> None:
     (folder / "in").mkdir()
     result = verb("doctor-path", "--root", folder / "in", f"{folder}/PHOTO.png", f"{folder}/百灵.png")
@@ -61,7 +74,7 @@ def test_a_path_of_windows_is_looked_for_below_the_root(folder: Path) -> None:
 def test_names_that_are_no_utf8_and_hostile_ones_are_shown_on_one_line(folder: Path) -> None:
     """What a shell hands over, byte for byte."""
     name = os.fsencode(folder) + b"/\xb0\xd9\xc1\xe9.png\n\x1b[31m"
-    command = [sys.executable, "-m", "daemon.cli", "doctor-path", name]
+    command: list[str | bytes] = [sys.executable, "-m", "daemon.cli", "doctor-path", name]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     lines = done.stdout.decode("utf-8").splitlines()
