@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recognizer.inspect import IMAGE_SUFFIXES
+from recognizer.paths import clean
 
 _MAGIC = frozenset("*?[")
 
@@ -14,8 +15,9 @@ _MAGIC = frozenset("*?[")
 def expand(arguments: Iterable[str]) -> Iterator[str]:
     """Every path that the arguments mean, in their order; folders and patterns sorted.
 
-    A folder stands for the pictures below it, hidden ones left out; a pattern (``**`` too) for what it matches. What
-    names neither comes back as it is, also when nothing is there: that is an answer the reader has to give.
+    A folder stands for the pictures below it, by their suffix also where the name has a fault, hidden ones left out; a
+    folder that can't be read stands for itself. A pattern (``**`` too) stands for what it matches. What names neither
+    comes back as it is, also when nothing is there: that is an answer the reader has to give.
     """
     for argument in arguments:
         if _is_folder(argument):
@@ -31,11 +33,17 @@ def _is_folder(path: str) -> bool:
 
 
 def _pictures_below(folder: str) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
+    unreadable: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
+            if not name.startswith(".") and (_is_picture(name) or _is_picture(clean(name))):
                 yield str(Path(place) / name)
+    yield from (str(error.filename) for error in unreadable)
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _matches(pattern: str) -> Iterator[str]:

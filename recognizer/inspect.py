@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recognizer.fault import InputFault
 from recognizer.headers import Header, ImageFormat, parse
+from recognizer.picture_format import truncated
 from recognizer.reasons import InputReason
 
 Pixels = NDArray[np.uint8]
@@ -96,22 +97,35 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"/9j/", "a JPEG still encoded as base64"),
     (b"\x89PNG", "a PNG whose line ends were changed: transfer it in binary mode"),
 )
+_TEXT_BYTES: Final = 512
+"""How much of a file must be text for the whole to be called so."""
 _VIDEO_BRANDS = frozenset({b"isom", b"mp41", b"mp42", b"avc1", b"qt  "})
 
 
 def identify(data: bytes) -> ImageFormat:
     """The format by magic bytes; `InputFault` that names what the content is instead."""
+    if not data:
+        raise InputFault(InputReason.FILE_EMPTY, "the file is empty")
     for magic, image_format in _IMAGES:
         if data.startswith(magic):
             return image_format
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ImageFormat.WEBP
+    if (begun := _begun(data)) is not None:
+        raise truncated(begun, f"it ends after {len(data)} bytes")
     other = _other_image(data)
     if other is not None:
         raise InputFault(
             InputReason.IMAGE_FORMAT_UNSUPPORTED, f"{other} is not decoded here: convert it to JPEG or PNG"
         )
     raise InputFault(InputReason.IMAGE_NOT_AN_IMAGE, f"no picture but {_foreign(data)}")
+
+
+def _begun(data: bytes) -> ImageFormat | None:
+    """The format whose magic bytes are not even complete: of a single byte none is told."""
+    if data[:4] == b"RIFF" and b"WEBP".startswith(data[8:]):
+        return ImageFormat.WEBP
+    return next((one for magic, one in _IMAGES if magic.startswith(data)), None) if len(data) > 1 else None
 
 
 def _other_image(data: bytes) -> str | None:
@@ -140,7 +154,7 @@ def _foreign(data: bytes) -> str:
         return "JSON: was an error answer stored as the picture?"
     if not data.strip(b"\0"):
         return f"{len(data)} zero bytes: the file was reserved and never written"
-    if all(byte >= 32 or byte in b"\t\r\n\f" for byte in data[:512]) and _is_text(data[:512]):
+    if all(byte >= 32 or byte in b"\t\r\n\f" for byte in data[:_TEXT_BYTES]) and _is_text(data[:_TEXT_BYTES]):
         return "text"
     return "unknown data"
 
@@ -149,7 +163,7 @@ def _is_text(start: bytes) -> bool:
     try:
         start.decode()
     except UnicodeDecodeError as error:
-        return error.start > len(start) - 4  # the last character may be cut
+        return len(start) == _TEXT_BYTES and error.start > _TEXT_BYTES - 4  # our own cut may split a character
     return True
 
 

@@ -1,5 +1,6 @@
 """A PNG's header, walked chunk by chunk; checksums of what makes up the picture are verified. (W3C PNG, 3rd ed.)"""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ _CHANNELS: Final = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _WITH_ALPHA: Final = frozenset({4, 6})
 _CRITICAL: Final = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 _PACKED: Final = frozenset({b"zTXt", b"iCCP", b"iTXt"})
+# libpng prints the profile's name when it complains of it: a control character would reach the operator's terminal
+_UNPRINTABLE: Final = re.compile(rb"[^\0]{0,78}?[\x01-\x1f\x7f-\xa0]")
 _MAX_UNPACKED_BYTES: Final = 1024 * 1024
 """What Pillow grants a text; beyond it gives the picture up."""
 
@@ -33,6 +36,8 @@ def header(data: bytes) -> Header:
             orientation = exif_orientation(data[start : end - 4])
         elif kind == b"acTL":
             oddities[InputReason.IMAGE_ANIMATED] = None
+        elif kind == b"iCCP" and _UNPRINTABLE.match(data, start):
+            raise corrupt(ImageFormat.PNG, "the name of its colour profile is no text")
         elif kind in _PACKED and _unpacks_too_far(kind, data[start : end - 4]):
             oddities[InputReason.IMAGE_METADATA_BOMB] = None
     if fields is None:

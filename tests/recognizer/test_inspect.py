@@ -56,6 +56,34 @@ def test_content_of_another_kind_is_called_by_its_name(data: bytes, reason: Inpu
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP"])
+def test_a_file_cut_within_its_first_bytes_is_truncated_too(file_format: str) -> None:
+    """Even where the magic bytes themselves are not complete."""
+    data = encoded(colours(20, 30), file_format)
+    shortest = 4 if file_format == "WEBP" else 2
+    for length in range(shortest, 16):
+        assert reason_of_bytes(data[:length]) == InputReason.IMAGE_TRUNCATED, length
+
+
+def test_nothing_is_an_empty_file_and_a_single_byte_no_picture() -> None:
+    assert reason_of_bytes(b"") == InputReason.FILE_EMPTY
+    with pytest.raises(InputFault, match="unknown data"):
+        decode(b"\xff", "a.jpg")
+
+
+@pytest.mark.parametrize("name", [b"\x1b[31mred", b"a" * 70 + b"\x9b2J"])
+def test_a_profile_whose_name_would_command_a_terminal_is_damage(
+    name: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The decoder's library would print it as it is."""
+    profile = name + b"\0\0" + zlib.compress(b"a" * 1_000_000)
+    chunk = struct.pack(">I", len(profile)) + b"iCCP" + profile + struct.pack(">I", zlib.crc32(b"iCCP" + profile))
+    with pytest.raises(InputFault, match="colour profile") as caught:
+        decode(PNG[:33] + chunk + PNG[33:], "a.png")
+    assert caught.value.reason == InputReason.IMAGE_CORRUPT
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_cut_file_is_truncated(file_format: str, share: float) -> None:
     """A cut JPEG is no error to OpenCV: it fills the rest with grey."""

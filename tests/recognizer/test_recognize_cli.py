@@ -152,6 +152,29 @@ def test_a_folder_is_walked_in_order_without_what_is_hidden_or_no_picture(pictur
     assert names == ["a.jpg", "b.png", "客户/百灵.PNG"]
 
 
+def test_a_picture_whose_suffix_has_a_fault_is_found_too(tmp_path: Path) -> None:
+    names = ["a.png\u200b", "b.jpg ", "ｃ．ｐｎｇ", "d.txt\u200b"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    assert [Path(path).name for path in expand([str(tmp_path)])] == names[:3]
+
+
+def test_a_folder_that_cannot_be_read_stands_for_itself(tmp_path: Path) -> None:
+    """So that it gets its line, as every picture does: here its path has become too long to be opened."""
+    (tmp_path / "a.png").write_bytes(b"")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    picture, folder = expand([str(tmp_path)])
+    assert picture == f"{tmp_path}/a.png"
+    assert folder.endswith("d" * 250)
+    assert len(folder) > 4096
+
+
 def test_a_name_with_brackets_that_exists_is_no_pattern(tmp_path: Path) -> None:
     (tmp_path / "a[1].png").write_bytes(b"")
     (tmp_path / "a1.png").write_bytes(b"")
