@@ -55,6 +55,7 @@ _LIKELY: Final = re.compile(
     r"\u3000-\u301f\u3041-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef\U0001f300-\U0001faff]+"
 )
 _HIGH_LATIN: Final = re.compile(r"[\u00a0-\u00ff]{4,}")
+_PRIVATE_USE: Final = re.compile("[\ue000-\uf8ff]")
 _BOXES: Final = re.compile(r"[\u2310\u2320\u2321\u2500-\u25a0\u2219\u221a\u207f]")
 
 
@@ -135,13 +136,15 @@ def is_common(text: str) -> bool:
 def spelled(data: bytes) -> str | None:
     """The name that bytes which are no UTF-8 spell: the encoding in which they are common characters; None for none.
 
-    GB2312 before Big5 before Shift-JIS; of two encodings in which they are rare none is believed.
+    GB2312 before Big5 before Shift-JIS; of two encodings in which they are rare none is believed, and none that makes
+    characters of private use out of them: bytes that an encoding leaves free.
     """
     for encoding, common in (("gb2312", is_common), ("big5", _is_common_in_big5), ("cp932", _has_kana)):
         text = _decoded(data, encoding)
         if text is not None and common(text):
             return text
-    rare = {text for encoding in ("gb18030", "big5", "cp932") if (text := _decoded(data, encoding)) is not None}
+    decoded = (_decoded(data, encoding) for encoding in ("gb18030", "big5", "cp932"))
+    rare = {text for text in decoded if text is not None and not _PRIVATE_USE.search(text)}
     return rare.pop() if len(rare) == 1 else None
 
 

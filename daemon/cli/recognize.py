@@ -99,6 +99,7 @@ def command(  # noqa: PLR0913 - the options of a verb
         _fail("no model was named", hint, NO_MODEL)
     # torch's waiting threads would spin on the processors that decode: passive ones let twice as many pictures through.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it would say of a picture stands in the picture's line
     from recognizer.job import Job  # noqa: PLC0415  # torch costs seconds that --help need not pay
     from recognizer.manifest import ModelError  # noqa: PLC0415
 

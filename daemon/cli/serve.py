@@ -73,6 +73,7 @@ def command(  # noqa: PLR0913 - the options of a verb
     """
     # torch's waiting threads would spin on the processors that decode
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it would say of a picture stands in the answer
     from recognizer.decode_worker import DecodeWorkers, WorkerFailed  # noqa: PLC0415
     from recognizer.device.opening import LaneSettings  # noqa: PLC0415
     from recognizer.emit import configure  # noqa: PLC0415  # torch and uvicorn cost seconds that --help need not pay

@@ -114,6 +114,13 @@ def test_a_name_that_was_taken_after_the_script_was_made_is_not_overwritten(tmp_
     assert len(os.listdir(tmp_path)) == 6
 
 
+def test_bytes_that_no_encoding_uses_get_no_name_of_private_characters(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff\xfe.jpg")).write_bytes(b"x")
+    text = script(tmp_path)
+    assert b"move ./" not in text
+    assert b"no better name is known" in text
+
+
 def test_a_backslash_in_a_name_makes_no_folder(tmp_path: Path) -> None:
     """What would be a path is no name; an archive of Windows leaves such files."""
     (tmp_path / "图片\\百灵.png").write_bytes(b"x")
