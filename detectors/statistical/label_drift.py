@@ -108,6 +108,10 @@ class LabelDrift(Learning):
             self._collect(watch, start_ms, counts)
             begin_ms, amounts, others = watch.filling_ms, watch.filling, watch.filling_others
             if begin_ms is None or not amounts or sum(amounts.values()) + others < self.at_least_events:
+                if begin_ms is not None and watch.alarm is not None:
+                    # a block of a quiet series takes longer than an alert is kept firing: it must not flap meanwhile
+                    so_far = Interval(begin_ms, bucket_end_ms(frame, start_ms))
+                    findings.append(self._finding(series.key, watch.alarm, so_far))
                 continue
             watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
             block = Interval(begin_ms, bucket_end_ms(frame, start_ms))

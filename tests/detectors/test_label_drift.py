@@ -83,6 +83,14 @@ def test_a_stuck_label_is_found_and_named(kinds: int, share: float, most: int) -
         assert one.chance_days >= 30
 
 
+def test_a_quiet_series_is_told_every_minute_while_its_blocks_fill() -> None:
+    """Twenty answers a minute fill a block in three: its alert must not end and begin anew between two blocks."""
+    quiet = series(20, CHANGE + 90, per_minute=20, change=stuck(0.5))
+    told = [minute(one.at_ms) for one in found(LabelDrift(min_history="10m"), CHANGE + 90, quiet)]
+    assert CHANGE < told[0] <= CHANGE + 15
+    assert told == list(range(told[0], CHANGE + 91))
+
+
 def test_a_moved_mix_is_found() -> None:
     """The frequent labels have changed places: no single one is stuck."""
 
