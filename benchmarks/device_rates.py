@@ -206,7 +206,10 @@ def compared(costs: dict[str, list[Cost]], *, gpu: bool) -> dict[str, Any]:
             turns = zip(took["model_only"], took["decode_only"], took[side], strict=True)
             both[clock] = [bound(network, decoding) / spent for network, decoding, spent in turns]
         return {"wanted": wanted} | {
-            clock: {"median": round(statistics.median(each), 4), "quartiles": [round(one, 3) for one in statistics.quantiles(each)[::2]]}
+            clock: {
+                "median": round(statistics.median(each), 4),
+                "quartiles": [round(one, 3) for one in statistics.quantiles(each)[::2]],
+            }
             for clock, each in both.items()
         }
 

@@ -13,6 +13,7 @@ from daemon.ingest.content import Unreadable
 from daemon.ingest.discover import Found, scan
 from daemon.ingest.files import Files, Inode, shown
 from daemon.ingest.identity import Consumed
+from daemon.ingest.memory import give_back
 from daemon.ingest.quarantine import LineKey, Misfit, Quarantine, QuarantineError
 from daemon.ingest.report import IngestCounters, IngestReport, Tally
 from daemon.ingest.source import Block, Replaced, Source
@@ -79,7 +80,7 @@ class Ingest:
         """
         if self._clock.monotonic() < self._retry_at_s:
             return self._report(Tally(), behind=False)
-        tally = Tally()
+        tally, trouble_before = Tally(), self._teller.trouble
         files, behind = self._counters.files, False
         try:
             files, behind = self._pass(tally)
@@ -90,6 +91,8 @@ class Ingest:
         else:
             self._teller.recovered()
             self._pause_s = 0.0
+        if trouble_before is None and self._teller.trouble is not None:
+            give_back()  # here, where nothing holds the fault any more
         self._total.add(tally)
         self._publish(files)
         return self._report(tally, behind=behind)
