@@ -5,6 +5,7 @@ log.warning("slow disk", extra={"event_type": "disk_slow", "duration_ms": 812.0}
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 from recognizer.adapters.trace_context import from_current_span
@@ -20,7 +21,8 @@ class EventHandler(logging.Handler):
     """Each record becomes one event: ``level``, ``logger``, ``message``, what ``extra`` holds, and the exception.
 
     ``extra={"event_type": …}`` names the type. Inside of a `recognizer.emit.recognition` block the event carries the
-    block's request. Nothing is raised into the service, and no lock is held while the event is written.
+    block's request. A ``timestamp`` in ``extra`` is taken where it is a whole number, milliseconds since 1970. Nothing
+    is raised into the service, and no lock is held while the event is written.
     """
 
     def createLock(self) -> None:  # noqa: N802 - the name is logging's
@@ -31,16 +33,22 @@ class EventHandler(logging.Handler):
         fields: dict[str, Any] = {name: value for name, value in vars(record).items() if name not in _OWN}
         fields = {
             **from_current_span(),
-            "timestamp": int(record.created * 1_000),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record),
             **fields,
         }
+        if type(fields.get("timestamp")) is not int:
+            fields["timestamp"] = int(record.created * 1_000)
         if record.exc_info and record.exc_info[1] is not None:
             fields.setdefault("error", record.exc_info[1])
-        event_type = vars(record).get("event_type")
-        log_event(event_type if isinstance(event_type, str) else LOG_LINE, **fields)
+        tell(vars(record).get("event_type"), fields)
+
+
+def tell(event_type: object, fields: Mapping[Any, Any]) -> None:
+    """Writes what a logging library holds as one event: a type that is no text is `LOG_LINE`, names become text."""
+    named = {name if isinstance(name, str) else as_text(name): value for name, value in fields.items()}
+    log_event(event_type if isinstance(event_type, str) and event_type else LOG_LINE, **named)
 
 
 def _message(record: logging.LogRecord) -> str:

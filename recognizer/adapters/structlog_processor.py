@@ -11,9 +11,8 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from recognizer.adapters.stdlib_logging import LOG_LINE
+from recognizer.adapters.stdlib_logging import tell
 from recognizer.adapters.trace_context import from_current_span
-from recognizer.emit import log_event
 
 _RENAMED: Final = {"event": "message"}
 _TAKEN: Final = frozenset({"event_type", "exc_info", "timestamp"})
@@ -37,8 +36,7 @@ class EventProcessor:
             fields["timestamp"] = when
         if (fault := _exception(event_dict.get("exc_info"))) is not None:
             fields.setdefault("error", fault)
-        event_type = event_dict.get("event_type")
-        log_event(event_type if isinstance(event_type, str) else LOG_LINE, **fields)
+        tell(event_dict.get("event_type"), fields)
         if self._final:
             raise importlib.import_module("structlog").DropEvent  # only who uses structlog comes here
         return event_dict

@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,26 @@ def test_a_record_becomes_an_event(sink: MemorySink, log: logging.Logger) -> Non
 def test_extra_names_the_event_type(sink: MemorySink, log: logging.Logger) -> None:
     log.error("x", extra={"event_type": "input_error", "error": "imread: None", "file_path": "/gone.png"})
     assert (sink.events[0]["event_type"], sink.events[0]["reason"]) == ("input_error", "file_missing")
+
+
+@pytest.mark.parametrize("extra", [{5: 1}, {None: "x"}, {("a", 1): 2}])
+def test_a_name_that_is_no_text_becomes_one_and_raises_nothing(
+    sink: MemorySink, log: logging.Logger, extra: dict[Any, Any]
+) -> None:
+    log.warning("x", extra=extra)
+    assert sink.events[0]["message"] == "x"
+    assert set(extra.values()) <= set(sink.events[0].values())
+
+
+@pytest.mark.parametrize("timestamp", ["abc", None, 1.5, True])
+def test_a_time_that_is_no_whole_number_costs_no_event(
+    sink: MemorySink, log: logging.Logger, timestamp: object
+) -> None:
+    """The reader could not place it: the record's own time stands."""
+    log.warning("x", extra={"timestamp": timestamp, "event_type": ""})
+    (event,) = sink.events
+    assert (type(event["timestamp"]), event["event_type"]) == (int, "log_line")
+    assert event["timestamp"] > 1_600_000_000_000
 
 
 def test_an_exception_is_told(sink: MemorySink, log: logging.Logger) -> None:

@@ -24,6 +24,11 @@ def test_type_and_time_are_taken_from_the_dict(sink: MemorySink) -> None:
     assert (sink.events[0]["event_type"], sink.events[0]["timestamp"]) == ("disk_slow", 1_700_000_000_000)
 
 
+def test_a_name_that_is_no_text_becomes_one_and_raises_nothing(sink: MemorySink) -> None:
+    EventProcessor()(None, "info", {"event": "x", 5: 1})  # type: ignore[dict-item]
+    assert (sink.events[0]["message"], sink.events[0]["5"]) == ("x", 1)
+
+
 @pytest.mark.parametrize("how", ["exception", "triple", "true"])
 def test_an_exception_is_told_in_every_form(sink: MemorySink, how: str) -> None:
     try:
