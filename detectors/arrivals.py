@@ -9,15 +9,21 @@ it. So all events of the key, of whatever type, are compared with those before t
 from collections.abc import Mapping, Sequence
 
 from detectors.condition import Always, Condition, Exists, all_of, any_of
-from detectors.duration import HOUR_MS
 from detectors.finding import Finding
 from detectors.frame import Frame, Interval
 from detectors.keys import key_condition
 from detectors.query import Measure, Query
-from detectors.suspects import TOP_VALUES, Arrival, Part, Tally, counted, suspect_fields, tally, within
-
-LEAST_BEFORE_MS = HOUR_MS
-"""How far back is looked at least: what did not come for a minute is not new."""
+from detectors.suspects import (
+    LEAST_BASELINE_MS,
+    TOP_VALUES,
+    Arrival,
+    Part,
+    Tally,
+    counted,
+    suspect_fields,
+    tally,
+    within,
+)
 
 
 def arrival_fields(finding: Finding, fields: Sequence[str]) -> tuple[str, ...]:
@@ -72,7 +78,7 @@ def _since(finding: Finding) -> Interval:
 
 def _before(finding: Finding) -> Interval:
     since = _since(finding)
-    return Interval(since.start_ms - max(since.length_ms, LEAST_BEFORE_MS), since.start_ms)
+    return Interval(since.start_ms - max(since.length_ms, LEAST_BASELINE_MS), since.start_ms)
 
 
 def _counts(finding: Finding, which: Condition, suffix: str) -> tuple[Measure, ...]:

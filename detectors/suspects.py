@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from detectors.condition import Compare, Condition, Op, all_of, any_of, fields_of
-from detectors.finding import Finding
-from detectors.frame import Frame, Interval
+from detectors.duration import HOUR_MS
+from detectors.finding import Evidence, Finding
+from detectors.frame import Frame, Interval, Series
 from detectors.keys import key_condition, value_condition
 from detectors.query import Measure, Query
 from detectors.stats.association import excess_probability, holm, least_probability, lift, testable
@@ -21,6 +22,8 @@ TOP_VALUES = 20
 MOST_SUSPECTS = 3
 LEAST_SHARE = 0.2
 """A value that fewer of the bad events have explains too little."""
+LEAST_BASELINE_MS = HOUR_MS
+"""How much of the time before is compared at least: what did not come for a minute is not rare."""
 LEAST_LIFT = 1.5
 LEAST_EXCESS = 0.2
 """A value that half of all events have can't be twice as common among the bad ones: so much more of these will do."""
@@ -29,6 +32,7 @@ _ANSWERS = frozenset({"top1_label", "top3_labels", "reason"})
 """What the service made of the pictures is rather an effect of a cause than the cause: it is told after whatever else
 stands out."""
 _SAME_EVENTS = 0.05
+_SAME_SHARE = 0.1
 _PAIRED_FIELDS = 4
 _PAIRED_VALUES = 2
 _KEPT_BY_PAIR = 0.8
@@ -48,6 +52,7 @@ class Suspect:
     """``field`` = ``value`` holds for ``bad`` of ``bad_total`` bad and ``base`` of ``base_total`` baseline events.
 
     also          a second field and value that hold as well; None where the first says it all
+    excess        its share of the bad events that came in addition to those that are usual
     arrived       the bad events are all since the change, good ones too, and the baseline is what came before it
     lift          (bad / bad_total) / (base / base_total), smoothed
     significance  probability of such a concentration by chance, corrected for the number of values compared
@@ -63,14 +68,16 @@ class Suspect:
     significance: float
     also: Part | None = None
     arrived: bool = False
+    excess: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many bad and how many baseline events there are."""
+    """How many bad and how many baseline events there are, and how many were as bad before it began."""
 
     bad: int
     base: int
+    usual: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +102,31 @@ def suspect_fields(finding: Finding, fields: Sequence[str]) -> tuple[str, ...]:
 
 def suspect_interval(finding: Finding) -> Interval:
     """The interval over which the suspect queries of a finding are asked."""
-    interval, other = finding.evidence.interval, finding.evidence.compare_with
-    if other is None:
-        return interval
+    interval, other = finding.evidence.interval, _baseline(finding.evidence)
     return Interval(min(interval.start_ms, other.start_ms), max(interval.end_ms, other.end_ms))
+
+
+def _baseline(evidence: Evidence) -> Interval:
+    """When the events came with which the bad ones are compared: an hour of them at least, if they came before.
+
+    In the first minutes of an incident there are too few others to tell what is usual.
+    """
+    other = evidence.compare_with or evidence.interval
+    if other.start_ms >= evidence.interval.end_ms:
+        return other
+    return Interval(min(other.start_ms, other.end_ms - LEAST_BASELINE_MS), other.end_ms)
+
+
+def _before(evidence: Evidence) -> Interval:
+    """The part of the baseline in which bad events were nothing unusual."""
+    start_ms = min(_baseline(evidence).start_ms, evidence.interval.start_ms)
+    return Interval(start_ms, evidence.interval.start_ms if evidence.bad != evidence.baseline else start_ms)
+
+
+def usual_weight(finding: Finding) -> float:
+    """How many bad events there would be, as usual, for each that was counted before it began: by its length."""
+    before_ms = _before(finding.evidence).length_ms
+    return finding.evidence.interval.length_ms / before_ms if before_ms > 0 else 0.0
 
 
 def suspect_query(finding: Finding, field: str | None) -> Query:
@@ -107,13 +135,13 @@ def suspect_query(finding: Finding, field: str | None) -> Query:
     To be asked over `suspect_interval`, as one bucket.
     """
     evidence = finding.evidence
-    bad, baseline = evidence.bad, evidence.baseline
-    if evidence.compare_with is not None:
-        bad, baseline = all_of(bad, within(evidence.interval)), all_of(baseline, within(evidence.compare_with))
+    bad = all_of(evidence.bad, within(evidence.interval))
+    baseline = all_of(evidence.baseline, within(_baseline(evidence)))
+    usual = all_of(evidence.bad, within(_before(evidence)))
     return Query(
-        where=all_of(any_of(bad, baseline), key_condition(finding.key)),
+        where=all_of(any_of(bad, baseline, usual), key_condition(finding.key)),
         group_by=() if field is None else (field,),
-        measures=(Measure("bad", where=bad), Measure("base", where=baseline)),
+        measures=(Measure("bad", where=bad), Measure("base", where=baseline), Measure("usual", where=usual)),
         bucket_ms=0,
         top=None if field is None else TOP_VALUES,
     )
@@ -123,12 +151,15 @@ def pairs(total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]]) -> tu
     """The pairs of values of two fields that may say more together than each alone.
 
     Both are more common among the bad events, and each holds for a fifth of them: the clearest two values of the
-    clearest four fields. Two values of which neither stands out alone are not looked at.
+    clearest four fields. Two values of which neither stands out alone are not looked at, nor are the service's answers:
+    a cause and what comes of it are no pair.
     """
     if total.bad < 1 or total.base < 1:
         return ()
     clearest: dict[str, list[tuple[float, str]]] = {}
     for field, counts in tallies.items():
+        if field in _ANSWERS:
+            continue
         found = [
             (count.base / total.base - count.bad / total.bad, value)
             for value, count in counts.items()
@@ -164,16 +195,18 @@ def counted(frame: Frame, places: int) -> list[Tally]:
     """The one row of measures bad0, base0, bad1…; zeros where no event came."""
     if not frame.series:
         return [Tally(0, 0)] * places
-    values = frame.series[0].values
-    return [Tally(_count(values[f"bad{place}"]), _count(values[f"base{place}"])) for place in range(places)]
+    return [_tally_of(frame.series[0], str(place)) for place in range(places)]
+
+
+def _tally_of(series: Series, suffix: str) -> Tally:
+    """An `detectors.arrivals` query asks for no usual ones."""
+    counts = [_count(series.values.get(f"{name}{suffix}", ())) for name in ("bad", "base", "usual")]
+    return Tally(*counts)
 
 
 def tally(frame: Frame) -> dict[str | None, Tally]:
     """The answer to a `suspect_query`: counts by the field's value (None: the field is missing, or the totals)."""
-    return {
-        series.key[0][1] if series.key else None: Tally(_count(series.values["bad"]), _count(series.values["base"]))
-        for series in frame.series
-    }
+    return {series.key[0][1] if series.key else None: _tally_of(series, "") for series in frame.series}
 
 
 def rank(
@@ -181,6 +214,7 @@ def rank(
     tallies: Mapping[str, Mapping[str | None, Tally]],
     paired: Mapping[Pair, Tally] = MappingProxyType({}),
     arrived: Mapping[Part, Arrival] = MappingProxyType({}),
+    weight: float = 0.0,
 ) -> tuple[Suspect, ...]:
     """At most three values that the bad events have far more often than the baseline, the clearest first.
 
@@ -191,27 +225,31 @@ def rank(
     it keeps four fifths of the bad events of either, and is at most half as common in the baseline as either, beyond
     chance.
 
+    Some events are as bad on every day, more of them where work is heavy. So what is clearest is told by what has come
+    in addition: the bad events less ``weight`` times the usual ones (`usual_weight`).
+
     ``arrived`` are values that may have come with the change (`detectors.arrivals`). Such a suspect holds for a tenth
     of what came since, and was not even a twentieth as common before, beyond chance. Where all that has it shares a
     suspect that was there before (a folder whose pictures are suddenly small), that one is told first.
     """
-    clear = _contrasted(total, tallies, paired) if total.bad > 0 and total.base > 0 else []
+    clear = _contrasted(total, tallies, paired, weight) if total.bad > 0 and total.base > 0 else []
     told = {part for one in clear if one.also is not None for part in _parts(one)}
     alone = [one for one in clear if one.also is not None or _parts(one)[0] not in told]
     new = [one for one in _arrived(arrived) if _parts(one)[0] not in told]
     order = {one: (_clearness(one), False) for one in alone}
     order |= {
-        one: (_clearness(owner), True) if (owner := _owner(one, alone)) else (_clearness(one), False) for one in new
+        one: (_clearness(owner), True) if (owner := _owner(one, alone, arrived)) else (_clearness(one), False)
+        for one in new
     }
     return _distinct(sorted(order, key=order.__getitem__))
 
 
 def _contrasted(
-    total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]], paired: Mapping[Pair, Tally]
+    total: Tally, tallies: Mapping[str, Mapping[str | None, Tally]], paired: Mapping[Pair, Tally], weight: float
 ) -> list[Suspect]:
     """What is clear of bad events against others."""
     singles = {
-        (field, value): Tally(min(count.bad, total.bad), min(count.base, total.base))
+        (field, value): Tally(min(count.bad, total.bad), min(count.base, total.base), min(count.usual, total.usual))
         for field, counts in tallies.items()
         for value, count in counts.items()
         if value is not None
@@ -223,7 +261,7 @@ def _contrasted(
     candidates = [one for one, can in zip(candidates, testable(least, SIGNIFICANT), strict=True) if can]
     chances = holm([excess_probability(one.bad, total.bad, one.base, total.base) for _, _, one in candidates])
     suspects = [
-        _suspect(part, one, total, chance, also=also)
+        replace(_suspect(part, one, total, chance, also=also), excess=_excess_share(one, total, weight))
         for (part, also, one), chance in zip(candidates, chances, strict=True)
     ]
     return [
@@ -231,6 +269,14 @@ def _contrasted(
         for one in suspects
         if one.significance <= SIGNIFICANT and one.bad >= LEAST_SHARE * total.bad and _matters(one)
     ]
+
+
+def _excess_share(count: Tally, total: Tally, weight: float) -> float:
+    """The value's share of the bad events that came in addition; of all of them where these are too few to tell."""
+    more = total.bad - weight * total.usual
+    if more < LEAST_SHARE * total.bad:
+        return count.bad / total.bad
+    return min(max((count.bad - weight * count.usual) / more, 0.0), 1.0)
 
 
 def _arrived(arrived: Mapping[Part, Arrival]) -> list[Suspect]:
@@ -261,6 +307,7 @@ def _suspect(
         base_total=total.base,
         lift=lift(count.bad, total.bad, count.base, total.base),
         significance=chance,
+        excess=count.bad / total.bad,
     )
 
 
@@ -281,10 +328,17 @@ def _matters(suspect: Suspect) -> bool:
     return suspect.lift >= LEAST_LIFT or suspect.bad / suspect.bad_total - usual >= LEAST_EXCESS
 
 
-def _owner(new: Suspect, suspects: Sequence[Suspect]) -> Suspect | None:
-    """The clearest suspect that holds for all events in which something new came, and for hardly any other."""
-    owners = [one for one in suspects if abs(one.bad + one.base - new.bad) <= _SAME_EVENTS * new.bad]
-    return min(owners, key=_clearness, default=None)
+def _owner(new: Suspect, suspects: Sequence[Suspect], arrived: Mapping[Part, Arrival]) -> Suspect | None:
+    """The clearest suspect that has held, since the change, for all events in which something is new and few others."""
+    share = new.bad / new.bad_total
+
+    def owns(one: Suspect) -> bool:
+        since = arrived.get((one.field, one.value))
+        if one.also is not None or since is None or since.total.bad < 1:
+            return False
+        return abs(since.count.bad / since.total.bad - share) <= _SAME_SHARE * share
+
+    return min(filter(owns, suspects), key=_clearness, default=None)
 
 
 def _parts(suspect: Suspect) -> tuple[Part, ...]:
@@ -293,7 +347,7 @@ def _parts(suspect: Suspect) -> tuple[Part, ...]:
 
 
 def _clearness(suspect: Suspect) -> tuple[bool, float, float, int, tuple[Part, ...]]:
-    difference = suspect.bad / suspect.bad_total - suspect.base / suspect.base_total
+    difference = suspect.excess - suspect.base / suspect.base_total
     parts = _parts(suspect)
     answer = any(field in _ANSWERS for field, _ in parts)
     return answer, -difference, suspect.significance, -suspect.bad, parts

@@ -29,6 +29,7 @@ from detectors.suspects import (
     suspect_interval,
     suspect_query,
     tally,
+    usual_weight,
 )
 from recognizer.events import Event
 from rules.model import Config, Language, Rule
@@ -181,7 +182,9 @@ class Announcer:
             counted.append((total, {name: tally(next(frames)) for name in names}))
             arrived.append(arrivals(next(frames), {name: next(frames) for name in later}) if later else {})
         paired = self._paired(findings, [pairs(*counts) for counts in counted])
-        return [rank(*counts, both, new) for counts, both, new in zip(counted, paired, arrived, strict=True)]
+        weights = [usual_weight(finding) for finding in findings]
+        every = zip(counted, paired, arrived, weights, strict=True)
+        return [rank(*counts, both, new, weight) for counts, both, new, weight in every]
 
     def _paired(self, findings: Sequence[Finding], wanted: Sequence[Sequence[Pair]]) -> Sequence[Mapping[Pair, Tally]]:
         """What holds together, for the findings where there is something to ask: one more round trip for all."""

@@ -104,11 +104,14 @@ def test_no_events_at_all_are_no_arrival() -> None:
 def test_the_folder_comes_before_what_is_new_in_it() -> None:
     """All pictures of one folder are suddenly small: who, then what; something new of its own comes by its share."""
     folder: dict[str, dict[str | None, Tally]] = {"file_dir": {"/north": Tally(27, 163)}}
+    north = Arrival(Tally(970, 1_000), Tally(2_440, 2_555))
     small = Arrival(Tally(190, 0), Tally(488, 511))
     turned = Arrival(Tally(480, 0), Tally(488, 511))
-    ranked = rank(Tally(42, 446), folder, arrived={("shape", "32"): small})
+    ranked = rank(Tally(42, 446), folder, arrived={("shape", "32"): small, ("file_dir", "/north"): north})
     assert [one.value for one in ranked] == ["/north", "32"]
-    ranked = rank(Tally(42, 446), folder, arrived={("channel_conversion", "none"): turned})
+    ranked = rank(
+        Tally(42, 446), folder, arrived={("channel_conversion", "none"): turned, ("file_dir", "/north"): north}
+    )
     assert [one.value for one in ranked] == ["none", "/north"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.store.base import Ask, Sample
-from detectors.condition import Always, equals
+from detectors.condition import Always, Compare, Op, all_of, equals
 from detectors.finding import Finding
 from detectors.frame import Interval
 from detectors.keys import key_condition, value_condition
@@ -19,6 +19,7 @@ from detectors.suspects import (
     suspect_interval,
     suspect_query,
     tally,
+    usual_weight,
 )
 from tests.detectors.story import T0_MS, Story
 
@@ -61,6 +62,20 @@ def test_the_folder_that_the_failures_share_is_named() -> None:
     story = a_story(Count(where=equals("event_type", "input_error"), at_least=10))
     found = story.looks(100)[-1]
     assert suspects_of(story, found) == [("channels", "1", 36, 0)]
+
+
+def test_an_hour_of_others_is_compared_where_the_window_holds_few() -> None:
+    """Four slow pictures on one host of five, and two others in that minute: the hour before tells how usual it is."""
+    slow = all_of(equals("event_type", "preprocess_complete"), Compare("duration_ms", Op.GT, 50))
+    story = Story(Count(where=slow, at_least=4, within="1m"))
+    for number in range(100):
+        story.happens(number * 36, "preprocess_complete", duration_ms=20.0, host=f"h{number % 5}")
+    for number in range(6):
+        duration_ms = 20.0 if number % 3 == 2 else 80.0
+        host = "h4" if duration_ms > 50 else "h1"
+        story.happens(3_650 + number, "preprocess_complete", duration_ms=duration_ms, host=host)
+    found = story.looks(3_660)[-1]
+    assert suspects_of(story, found) == [("host", "h4", 4, 20)]
 
 
 def test_a_field_of_the_key_or_of_the_condition_says_nothing_new() -> None:
@@ -164,6 +179,38 @@ def test_two_values_that_only_together_are_bad_are_told_as_one() -> None:
     found = story.looks(100)[-1]
     (suspect,) = suspects_of(story, found)
     assert suspect[0] in {"channels+host", "host+channels"}
+
+
+def test_what_is_as_bad_on_every_day_explains_nothing() -> None:
+    """The large model is always among the slow ones; what came in addition came on one host."""
+    counts: Counts = {
+        "model_name": {"large": Tally(55, 834, usual=150)},
+        "host": {"h2": Tally(49, 667, usual=35), "h1": Tally(7, 700, usual=40)},
+    }
+    total = Tally(76, 2_917, usual=150)
+    assert [one.value for one in rank(total, counts)] == ["large", "h2"]
+    assert [one.value for one in rank(total, counts, weight=1 / 6)] == ["h2", "large"]
+    assert [one.value for one in rank(total, counts, weight=1.0)] == ["large", "h2"]  # hardly more than usual
+
+
+def test_usual_ones_are_counted_before_the_window_and_weighed_by_its_length() -> None:
+    """One slow picture every ten minutes of the hour before, four in the minute that is judged."""
+    slow = all_of(equals("event_type", "preprocess_complete"), Compare("duration_ms", Op.GT, 50))
+    story = Story(Count(where=slow, at_least=4, within="1m"))
+    for number in range(100):
+        story.happens(number * 36, "preprocess_complete", duration_ms=80.0 if number % 20 == 0 else 20.0, host="h1")
+    story.happens(range(3_640, 3_644), "preprocess_complete", duration_ms=80.0, host="h4")
+    found = story.looks(3_660)[-1]
+    (frame,) = story.store.ask([Ask(suspect_query(found, "host"), suspect_interval(found), 0)])
+    assert tally(frame) == {"h1": Tally(0, 94, usual=4), "h4": Tally(4, 0)}
+    assert usual_weight(found) == pytest.approx(found.evidence.interval.length_ms / 3_600_000, rel=0.02)
+
+
+def test_an_answer_is_no_part_of_a_pair() -> None:
+    """All black pictures of one folder get one label: the folder is the cause, the label is what came of it."""
+    counts: Counts = {"file_dir": {"/gate": Tally(61, 55)}, "top1_label": {"part_39": Tally(61, 1)}}
+    assert pairs(Tally(79, 816), counts) == ()
+    assert [one.field for one in rank(Tally(79, 816), counts)] == ["file_dir", "top1_label"]
 
 
 def test_a_pair_that_adds_nothing_is_not_told() -> None:
