@@ -217,16 +217,16 @@ class Unusual(Learning):
         )
 
     def progress(self, memory: Memory) -> Progress:
-        """Of one series, in buckets."""
-        total = max(needed(self.promised), self.least_seen)
+        """Of one series, in buckets: warming up until there is something by which the promise can be kept."""
         state = recall(memory, State)
         if state is None:
-            return self.progress_at(0, total, alarmed=False)
+            return self.progress_at(0, max(needed(self.promised), self.least_seen), alarmed=False)
         scorers = Scorers(SIZE)
         _load(scorers, 0, state.scorer)
-        missing = self._watch(state).missing(scorers.learned(0))
+        watch, learned = self._watch(state), scorers.learned(0)
+        lacking = watch.lacking(learned, scorers.record(0))
         alarmed = state.alarm is not None and state.alarm.going_on
-        return self.progress_at(max(total - missing, 0), total, alarmed=alarmed)
+        return self.progress_at(learned, learned + lacking, alarmed=alarmed)
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """What is usual is learned anew from ``at_ms`` on; how often chance gives a score is kept."""

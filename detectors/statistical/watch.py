@@ -163,9 +163,14 @@ class Watch:
         if seen.learned <= self._terms.least_seen:
             return 0.0
         departure.step(value, seen.usual, seen.error)
-        if not departure.sum or departure.tail.seen < needed(self._promised):
+        if not departure.sum or self._unknown:
             return 0.0
         return departure.tail.interval(departure.sum, least / _BUDGET) * _BUDGET
+
+    @property
+    def _unknown(self) -> int:
+        """How many departures must still be seen before their promise can be kept."""
+        return max(needed(self._promised) - self.departure.tail.seen, 0)
 
     def _teach(self, tail: Tail, score: float, interval: float, view: View | None) -> None:
         if view is not None or interval >= self._terms.promised:
@@ -195,6 +200,26 @@ class Watch:
         """How many more buckets must be learned from before the promise can be kept; the scorer knows ``learned``."""
         lacking = needed(self._promised) - self.tail.seen, self._terms.least_seen - int(learned)
         return max(*lacking, 0)
+
+    def lacking(self, learned: int, record: float) -> int:
+        """How many more buckets, about, until there is something that can begin an alarm; 0 if there is.
+
+        Of little that has been seen even the rarest score may come by chance more often than is promised. It suffices
+        that a new record by every measure (raw score ``record``) does not, or one bucket as far out as counts.
+        """
+        missing, reach = self.missing(learned), self._reach(record)
+        if missing or reach >= self._promised:
+            return missing
+        if self._unknown:
+            return self._unknown
+        longer = min(self._promised / max(reach, 1.0), 1.0 + self._promised / self.tail.seen)
+        return math.ceil(self.tail.seen * (longer - 1.0))
+
+    def _reach(self, record: float) -> float:
+        """The longest mean time between false alarms, in buckets, that can be told of anything yet."""
+        departure = self.departure
+        by_distance = 0.0 if self._unknown else departure.tail.interval(departure.furthest) * _BUDGET
+        return max(self.tail.interval(record), by_distance)
 
     def _widest(self, seen: Seen, widths: tuple[int, ...]) -> View | None:
         """The view that is furthest outside of its band; None if none is."""

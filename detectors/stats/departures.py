@@ -58,6 +58,11 @@ class Excursion(msgspec.Struct, array_like=True, tag="excursion", gc=False):
         """How many buckets speak together, of those that its sum is about; 0: no more than the newest few."""
         return 0
 
+    @property
+    def furthest(self) -> float:
+        """The largest sum that one bucket alone can give."""
+        return _FURTHEST - _ALLOWED
+
     def step(self, value: float, usual: float, error: float) -> None:
         """Take in a value, of which ``usual`` is expected, with this mean absolute error."""
         up = value > usual
@@ -84,6 +89,11 @@ class Lull(msgspec.Struct, array_like=True, tag="lull", gc=False):
     buckets: _Buckets = 0
     lately: _Sum | None = None
     tail: Tail = msgspec.field(default_factory=Tail)
+
+    @property
+    def furthest(self) -> float:
+        """The largest sum that one bucket alone can give."""
+        return self.lately or 0.0
 
     def step(self, value: float, usual: float, error: float) -> None:  # noqa: ARG002
         """Take in a bucket; ``usual`` is the value that is expected at this time."""

@@ -154,6 +154,10 @@ class Scorers:
         """How many values of a series it has seen."""
         return int(self._sheets.numbers[row, SEEN])
 
+    def record(self, row: int) -> float:
+        """The raw score of a value that is a new record by every measure, and no more than that."""
+        return float(np.mean(np.log10(self._plan.past.counts(self._sheets)[row] + 1.0)))
+
     def newest(self, row: int) -> Sequence[float]:
         """The newest values of a series, those of the longest shape, oldest first."""
         head = self._sheets.numbers[row, self._plan.head]

@@ -47,6 +47,10 @@ class Surprises:
         self._highest = places.singles(measures * top)
         self._body = places.singles(measures * (top + 1))
 
+    def counts(self, sheets: Sheets) -> Floats:
+        """How many values each past has seen (series, measures)."""
+        return sheets.numbers[:, self._counts]
+
     def of(self, sheets: Sheets, values: Floats) -> tuple[Floats, Floats]:
         """The surprise of ``values`` (series, measures) by rank alone, and with what they are beyond the record."""
         counts = sheets.numbers[:, self._counts]

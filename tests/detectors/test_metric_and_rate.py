@@ -236,6 +236,18 @@ def test_an_alarm_teaches_nothing_while_it_lasts() -> None:
     assert findings[0].details["usual"] == pytest.approx(findings[-1].details["usual"])
 
 
+def test_it_warms_up_until_something_could_be_told() -> None:
+    """Ten hours of 5-minute buckets say too little about one in 30 days; a day is enough, and then it is told."""
+    kind = metric(bucket="5m", min_history="6h", false_alarms="1 per 30d")
+    wild = usual(12, seed=9) * 8.0
+    for learned, stage, found in ((125, Stage.WARMING_UP, False), (288, Stage.JUDGING, True)):
+        _, memory = tell(kind, usual(learned), step=learned)
+        progress = kind.progress(memory[KEY])
+        assert progress.stage is stage
+        assert (progress.seen < progress.needed) is not found
+        assert bool(tell(kind, wild, memory=memory, first=learned)[0]) is found
+
+
 def test_what_it_can_be_told() -> None:
     """Progress through the stages; accept ends an alarm; rebase starts a new baseline and keeps what chance does."""
     kind = metric()
