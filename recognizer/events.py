@@ -92,7 +92,12 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     entropy: Annotated[float | None, _about("how undecided between the classes the answer is, nats")] = None
     logits_dim: Annotated[_Int | None, _about("number of classes the model answers with")] = None
     device: Annotated[_Text | None, _about("for example cpu, cuda:0")] = None
+    device_name: Annotated[_Text | None, _about("what the device's maker calls it")] = None
     batch_size: Annotated[_Int | None, _about("pictures in the batch")] = None
+    batch_buckets: Annotated[list[_Int] | None, _about("sizes that batches are padded to; else the largest")] = None
+    precision: Annotated[_Text | None, _about("numbers the network calculates with, for example bfloat16")] = None
+    memory_format: Annotated[_Text | None, _about("how a batch lies in memory: contiguous, channels_last")] = None
+    execution_mode: Annotated[_Text | None, _about("how the network is started: eager, graph, compiled")] = None
 
     model_format: Annotated[_Text | None, _about("format of the model file, found by its content")] = None
     model_fault: Annotated[_Text | None, _about("why the model was refused: one of ModelFault")] = None

@@ -9,7 +9,6 @@ from recognizer.decode import Decoder, decode
 from recognizer.decode_worker import DecodeWorkers
 from recognizer.device.opening import LaneSettings
 from recognizer.pipeline import Recognizer
-from recognizer.repeats import Repeats
 from recognizer.source import Access, Repair
 
 
@@ -43,7 +42,7 @@ class Job:
     def decoder(self) -> Iterator[Decoder]:
         """What decodes: so many processes of their own, or for 0 this process itself."""
         if self.decode_workers == 0:
-            yield Repeats(decode).decode
+            yield decode
             return
         with DecodeWorkers(self.decode_workers) as processes:
-            yield Repeats(processes.decode).decode
+            yield processes.decode

@@ -6,7 +6,9 @@ from typing import Final
 
 import torch
 
+from recognizer.device.lane import Lane
 from recognizer.emit import log_event
+from recognizer.formats.base import Graph
 from recognizer.manifest import ModelError, ModelFault
 from recognizer.model import Model
 from recognizer.reasons import EventType, InputReason
@@ -40,9 +42,12 @@ def reason_of(fault: ModelFault) -> InputReason:
     return REASONS.get(fault, InputReason.MODEL_REFUSED)
 
 
-def tell_loaded(model: Model, duration_ms: float, *, auto: bool) -> None:
-    """A model_loaded event with what was loaded; it carries a reason where ``auto`` had to pass over a GPU."""
-    facts = model.facts
+def tell_loaded(lane: Lane, duration_ms: float, *, auto: bool) -> None:
+    """A model_loaded event with what was loaded and how it is run; with a reason where ``auto`` passed over a GPU."""
+    model = lane.model
+    facts, plan = model.facts, lane.plan
+    # the numbers of a finished graph are its own
+    numbers = {} if isinstance(model.network, Graph) else {"precision": plan.precision, "memory_format": plan.layout}
     fell_back = {"reason": InputReason.MODEL_DEVICE_FALLBACK.value} if auto and _passed_over(model.device) else {}
     log_event(
         EventType.MODEL_LOADED.value,
@@ -57,6 +62,10 @@ def tell_loaded(model: Model, duration_ms: float, *, auto: bool) -> None:
         keys_loaded=facts.keys_loaded,
         logits_dim=len(model.labels),
         duplicate_labels=len(facts.duplicate_labels),
+        device_name=lane.device_name,
+        batch_buckets=lane.sizes,
+        execution_mode=plan.mode,
+        **numbers,
         **fell_back,
     )
 

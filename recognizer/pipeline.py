@@ -32,6 +32,7 @@ from recognizer.model_events import check_canary, tell_loaded, tell_refused, tel
 from recognizer.paths import visible
 from recognizer.preprocess import Form, channel_conversion, form
 from recognizer.reasons import InputReason
+from recognizer.repeats import Repeats
 from recognizer.result import Result
 from recognizer.sound import is_installed
 from recognizer.source import ANY_FILE, Access, issue_reasons
@@ -76,6 +77,7 @@ class Recognizer:
         self._lane = open_lane(model, lane)
         self._model = self._lane.model
         self._monitor = TensorMonitor(model.manifest.preprocessing)
+        self._repeats = Repeats()
         self._scored = model.manifest.score is not ScoreKind.LOGIT
         self._canary_seconds = None if canary_minutes is None else 60 * canary_minutes
         self._asked = time.monotonic()
@@ -103,20 +105,25 @@ class Recognizer:
         """
         started = time.perf_counter()
         try:
-            model = load(path, device)
+            recognizer = cls(
+                load(path, device),
+                limits=limits,
+                low_confidence=low_confidence,
+                canary_minutes=canary_minutes,
+                access=access,
+                searchable=searchable,
+                lane=lane,
+            )
         except ModelError as error:
             tell_refused(path, error)
             raise
-        tell_loaded(model, (time.perf_counter() - started) * 1_000, auto=device == "auto")
-        return cls(
-            model,
-            limits=limits,
-            low_confidence=low_confidence,
-            canary_minutes=canary_minutes,
-            access=access,
-            searchable=searchable,
-            lane=lane,
-        )
+        tell_loaded(recognizer._lane, (time.perf_counter() - started) * 1_000, auto=device == "auto")
+        return recognizer
+
+    @property
+    def lost(self) -> bool:
+        """Whether the device is gone: nothing is recognised any more, the process has to be started anew."""
+        return self._lane.lost
 
     @property
     def model_name(self) -> str:
@@ -228,6 +235,7 @@ class Recognizer:
             else:
                 # read() itself refuses what is no path
                 one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
+            one.picture = self._repeats.marked(one.picture, one.path)
             one.decoded = Moment.since(started)
             started = time.perf_counter()
             one.staged = self._lane.stage(one.picture.pixels)

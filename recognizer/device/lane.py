@@ -126,7 +126,7 @@ class Lane:
         self._driver = driver
         self._spec = model.manifest.preprocessing
         self._largest, self._bearable = largest, largest
-        self._buckets = tuple(range(1, largest + 1)) if driver.exact else buckets(largest)
+        self._buckets: Sequence[int] = range(1, largest + 1) if driver.exact else buckets(largest)
         self._reader = Reader(model.labels, model.manifest.score)
         self._normalization = Normalization(self._spec, driver.device)
         self._program = program(model.network, self._normalization, model.manifest.score, len(model.labels))
@@ -149,7 +149,7 @@ class Lane:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The sizes that batches are padded to; of a device that takes every size the largest alone."""
-        return self._buckets[-1:] if self._driver.exact else self._buckets
+        return (self._largest,) if self._driver.exact else tuple(self._buckets)
 
     @property
     def device_name(self) -> str:

@@ -31,7 +31,7 @@ class Busy(Exception):
 
 
 class Unavailable(Exception):
-    """The model no longer answers as it should: nothing is answered until the service is started anew."""
+    """The model no longer answers as it should, or its device is gone: the service has to be started anew."""
 
 
 class Batcher:
@@ -62,16 +62,19 @@ class Batcher:
     @property
     def alive(self) -> bool:
         """Whether pictures are still taken and asked."""
-        return self._thread.is_alive() and not self._closed and self._fault is None
+        return self._thread.is_alive() and not self._closed and self._fault is None and not self._recognizer.lost
 
     def enter(self) -> None:
         """A place for one picture, held until `submit` has its answer, or `leave`.
 
-        Raises `Busy` when too many wait or the service is ending, `Unavailable` when the model has failed its canary.
+        Raises `Busy` when too many wait or the service is ending, `Unavailable` when the model has failed its canary or
+        its device is gone.
         """
         with self._lock:
             if self._fault is not None:
                 raise Unavailable(str(self._fault))
+            if self._recognizer.lost:
+                raise Unavailable("the device is gone; the service has to be started anew")
             if self._closed or self._waiting >= self._settings.max_waiting:
                 raise Busy(max(1, min(60, round(self._waiting * self._seconds_a_picture))))
             self._waiting += 1

@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from recognizer.device.driver import CpuDriver
+from recognizer.device.lane import Lane
+from recognizer.device.opening import LaneSettings
+from recognizer.device.plan import Layout, Mode, Plan, Precision
 from recognizer.emit import configure
+from recognizer.formats.base import Graph
 from recognizer.manifest import ModelError, ModelFault
-from recognizer.model_events import reason_of
+from recognizer.model_events import reason_of, tell_loaded
 from recognizer.pipeline import Recognizer
 from recognizer.reasons import InputReason
 from recognizer.sinks import MemorySink
+from tests.support.devices import Capturing
 from tests.support.model_files import PICTURE, WRITERS, edit, network, write
+from tests.support.networks import Brightness, model_of
 from tests.support.pictures import encoded
 
 
@@ -38,6 +45,33 @@ def test_a_loaded_model_is_told_with_its_sums(folder: Path, sink: MemorySink) ->
     assert event["keys_expected"] == event["keys_loaded"] > 0
     assert len(event["weights_sha256"]) == len(event["labels_sha256"]) == 64
     assert recognizer.model_name == "tiny"
+
+
+def test_a_loaded_model_is_told_with_how_it_is_run(folder: Path, sink: MemorySink) -> None:
+    """As the lane runs it in the end, not as it was asked for."""
+    half = Plan(Precision.BFLOAT16, Layout.CHANNELS_LAST, Mode.EAGER)
+    for plan in (None, half):
+        Recognizer.load(folder, "cpu", lane=LaneSettings(largest=9, plan=plan))
+    first, second = sink.events
+    assert (first["precision"], first["memory_format"], first["execution_mode"]) == ("float32", "contiguous", "eager")
+    assert (second["precision"], second["memory_format"]) == ("bfloat16", "channels_last")
+    assert (second["device"], second["device_name"], second["batch_buckets"]) == ("cpu", "cpu", [9])
+
+
+def test_the_sizes_that_a_gpu_pads_to_are_told(sink: MemorySink) -> None:
+    tell_loaded(Lane(model_of(Brightness()), Capturing(), Plan(mode=Mode.GRAPH), largest=64), 1.0, auto=False)
+    (event,) = sink.events
+    assert (event["device_name"], event["batch_buckets"]) == ("simulated", [1, 8, 32, 64])
+    assert event["execution_mode"] == "graph"
+
+
+def test_the_numbers_of_a_finished_graph_are_its_own(sink: MemorySink) -> None:
+    """Nothing is claimed of them."""
+    tell_loaded(Lane(model_of(Graph(Brightness())), CpuDriver(), largest=4), 1.0, auto=False)
+    (event,) = sink.events
+    assert "precision" not in event
+    assert "memory_format" not in event
+    assert event["execution_mode"] == "eager"
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from recognizer.decode import DEFAULT_LIMITS, decode, read
+from recognizer.decode import read
 from recognizer.decode_worker import DecodeWorkers
 from recognizer.fault import InputFault
 from recognizer.inspect import Limits
 from recognizer.reasons import InputReason as Reason
 from recognizer.repeats import Repeats
-from recognizer.source import ANY_FILE
 from tests.support.pictures import colours, encoded, with_orientation
 
 KILLERS = "tests.support.killers:decode"
@@ -152,12 +151,10 @@ def _each_file(reason: Reason) -> Callable[[Path], Iterable[str]]:
 
 def _duplicate(folder: Path) -> list[str]:
     """A frozen camera: the same frame, encoded anew, under the next name."""
-    seen = Repeats(decode)
+    seen = Repeats()
     (folder / "000001.png").write_bytes(PNG)
     (folder / "000002.png").write_bytes(encoded(PHOTOGRAPH, "PNG", compress_level=1))
-    return [
-        one for path in sorted(folder.iterdir()) for one in read(path, DEFAULT_LIMITS, ANY_FILE, seen.decode).issues
-    ]
+    return [one for path in sorted(folder.iterdir()) for one in seen.marked(read(path), path.name).issues]
 
 
 def _killed_by(data: bytes, seconds: float) -> Callable[[Path], Iterable[str]]:
