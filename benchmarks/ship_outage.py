@@ -66,7 +66,11 @@ def shipper(folder: Path, url: str) -> None:
         clock.advance_ms(PAUSE_MS)
         assert ingest.poll().trouble is not None, "the node is away"
         resident.append(resident_mib())
-    tell(resident_mib_first=round(resident[0], 1), resident_mib_most=round(max(resident), 1))
+    tell(
+        resident_mib_first=round(resident[0], 1),
+        resident_mib_most=round(max(resident), 1),
+        peak_mib_until_then=peak_mib(),
+    )
     clock.advance_ms(PAUSE_MS)
     tell(**catch_up(ingest))
     ingest.close()
@@ -84,7 +88,7 @@ def catch_up(ingest: Ingest) -> dict[str, float]:
             "caught_up": caught_up,
             "seconds": round(time.monotonic() - began, 2),
             "processor_seconds": round(time.process_time() - cpu, 2),
-            "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024, 1),
+            "peak_mib": peak_mib(),
         }
         if found["seconds"] - told >= TELL_EVERY_S:
             told = found["seconds"]
@@ -100,6 +104,11 @@ def tell(**what: float) -> None:
 
 def resident_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def peak_mib() -> float:
+    """The most that was ever resident: that of a full block on its way, and of the moment in which it failed."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024, 1)
 
 
 class Writer:

@@ -1,9 +1,10 @@
 """An hour under load: memory and file descriptors stay flat. python -m benchmarks.soak --minutes N
 
-A recognizer with all events on reads pictures, some of them broken, into logs that are rotated. After a warm-up the
-resident memory and the open descriptors are sampled all along; a line of JSON with the figures so far goes to stderr
-sixty times a run, and the report to stdout, also when the run is cut short by SIGTERM or Ctrl-C. It ends with 1 when
-something grew.
+A recognizer with all events on reads pictures, some of them broken, into logs that are rotated. After a warm-up its
+memory and the open descriptors are sampled all along. Memory is what the process has taken for itself (RssAnon): of
+its libraries' files the kernel drops pages and reads them again as it likes. A line of JSON with the figures so far
+goes to stderr sixty times a run, and the report to stdout, also when the run is cut short by SIGTERM or Ctrl-C. It
+ends with 1 when something grew.
 
 Flat is what passes three tests: the median of the last quarter is not above that of the first by more than what the
 allocator keeps or not; nor is what the slope's upper limit makes of the whole run; and no descriptor was opened that
@@ -13,7 +14,6 @@ was not closed. The slope is Theil's and Sen's, of the medians of sixty equal pa
 
 import argparse
 import json
-import os
 import signal
 import statistics
 import subprocess
@@ -53,19 +53,19 @@ class Course:
     """What was sampled, against the seconds under load."""
 
     seconds: list[float] = field(default_factory=list)
-    resident_mib: list[float] = field(default_factory=list)
+    memory_mib: list[float] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
     pictures: int = 0
 
     def sample(self, seconds: float) -> None:
         self.seconds.append(seconds)
-        self.resident_mib.append(resident_mib())
+        self.memory_mib.append(memory_mib())
         self.descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
 
     def report(self) -> dict[str, Any]:
         """The verdict over what there is so far, with the figures that it follows from."""
         quarter = max(1, len(self.seconds) // 4)
-        first, last = (statistics.median(part) for part in (self.resident_mib[:quarter], self.resident_mib[-quarter:]))
+        first, last = (statistics.median(part) for part in (self.memory_mib[:quarter], self.memory_mib[-quarter:]))
         found, hours = theilslopes(*self._parts(), alpha=0.95), self.seconds[-1] / 3_600
         slope, low, high = (float(each) * 3_600 for each in (found.slope, found.low_slope, found.high_slope))
         allowed = max(NOISE_MIB, first * GROWTH_ALLOWED)
@@ -74,9 +74,9 @@ class Course:
             "flat": last - first <= allowed
             and high * hours <= allowed
             and statistics.median(self.descriptors[-quarter:]) <= self.descriptors[0],
-            "resident_mib_first_quarter": round(first, 2),
-            "resident_mib_last_quarter": round(last, 2),
-            "resident_mib_most": round(max(self.resident_mib), 2),
+            "memory_mib_first_quarter": round(first, 2),
+            "memory_mib_last_quarter": round(last, 2),
+            "memory_mib_most": round(max(self.memory_mib), 2),
             "mib_an_hour": round(slope, 3),
             "mib_an_hour_95_percent": [round(low, 3), round(high, 3)],
             "mib_allowed": round(allowed, 2),
@@ -92,7 +92,7 @@ class Course:
         """Medians of the memory in equal parts of the run, and their middles in seconds."""
         parts = np.array_split(np.arange(len(self.seconds)), min(PARTS, len(self.seconds)))
         return (
-            [float(np.median([self.resident_mib[at] for at in part])) for part in parts],
+            [float(np.median([self.memory_mib[at] for at in part])) for part in parts],
             [float(np.mean([self.seconds[at] for at in part])) for part in parts],
         )
 
@@ -111,8 +111,10 @@ def write_pictures(folder: Path) -> list[str]:
     return paths
 
 
-def resident_mib() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def memory_mib() -> float:
+    """What the process has taken for itself and is resident."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1_024 for line in lines if line.startswith("RssAnon:"))
 
 
 def load(recognizer: Recognizer, paths: list[str], seconds: float, course: Course) -> Iterator[float]:

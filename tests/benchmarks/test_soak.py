@@ -19,7 +19,7 @@ def course(mib_an_hour: float, descriptors: list[int]) -> Course:
     for at, opened in enumerate(descriptors):
         share = at / len(descriptors)
         hour.seconds.append(3_600 * (share + 1 / len(descriptors)))
-        hour.resident_mib.append(300 + mib_an_hour * share + noise.random())
+        hour.memory_mib.append(300 + mib_an_hour * share + noise.random())
         hour.descriptors.append(opened)
     return hour
 
@@ -46,4 +46,4 @@ def test_a_soak_that_is_cut_short_still_tells_what_it_saw(tmp_path: Path) -> Non
     stop.set()
     found = soak(tmp_path, 3_600, stop)
     assert found["cut_short"]
-    assert found["resident_mib_most"] > 0
+    assert found["memory_mib_most"] > 0
