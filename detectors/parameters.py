@@ -67,7 +67,7 @@ def _promise(value: object) -> Promise:
         raise ValueError("write how many false alarms are tolerated, for example '1 per 30d'")
     promise = Promise(int(found[1]), duration_ms(found[2]))
     if promise.alarms < 1 or promise.per_ms > _LONGEST_PROMISE_MS or promise.every_ms < SHORTEST_PROMISE_MS:
-        raise ValueError("tolerate from '1 per 1h' to '1 per 3650d': more often is noise, seldomer can't be kept")
+        raise ValueError("tolerate from '1 per 1h' to '1 per 3650d': more often is noise, more rarely can't be kept")
     return promise
 
 

@@ -33,6 +33,7 @@ from daemon.notify.words import words
 from detectors.duration import format_duration
 from detectors.finding import Expected
 from recognizer.paths import visible
+from recognizer.reasons import InputReason
 from rules.model import Language
 
 MOST = 10_000_000
@@ -122,7 +123,7 @@ def _row(alert: Alert) -> tuple[object, ...]:
         alert.severity,
         alert.rule_id,
         key_text(alert.key),
-        finding.details.get("value") or finding.reason,
+        cause if (cause := finding.details.get("value")) in tuple(InputReason) else finding.reason,
         words(Language.EN).number(finding.observed, finding.unit),
         time_text(finding.since_ms),
     )

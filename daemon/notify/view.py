@@ -144,7 +144,7 @@ def what_was_seen(finding: Finding, say: Words) -> str:
         finding.reason.value,
         observed=say.number(finding.observed, finding.unit),
         count=plain_number(finding.observed),
-        value=visible(str(details.get("value", "")), VALUE_CHARACTERS),
+        value=visible(str(details.get("value") or details.get("label") or ""), VALUE_CHARACTERS),
         within=say("text", "within", duration=say.number(duration, "ms")) if isinstance(duration, (int, float)) else "",
         measure=_measure(finding, say),
         where=say.where(finding.key),
@@ -173,7 +173,8 @@ def _sentence(notice: Notice, say: Words) -> str:
         return say("text", "ended", lasted=lasted, peak=say.number(alert.peak.observed, alert.peak.unit))
     finding = alert.finding
     what = what_was_seen(finding, say)
-    what = what[:1].upper() + what[1:]
+    if what.split(maxsplit=1)[0].isalpha():  # the name of a field stays as it is
+        what = what[:1].upper() + what[1:]
     expected = say.expected(finding.expected, finding.unit)
     return (
         say("text", "sentence", what=what, expected=expected) if expected else say("text", "sentence_bare", what=what)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from detectors.duration import format_duration
 from detectors.finding import Expected
 from detectors.frame import Key
+from recognizer.events import FIELD_NAMES
 from recognizer.paths import visible
 from rules.model import Language
 
@@ -53,10 +54,12 @@ class Words:
                 return _span(value)
             case "ratio":
                 return f"{value * 100:.3g} %"
-            case "score":
+            case "score" | "effect size":
                 return f"{value:.3g}"
             case "bytes":
                 return _size(value)
+            case _ if unit in FIELD_NAMES:  # a number without a unit: its field is named beside it
+                return plain_number(value)
             case _ if unit in _COUNTED:
                 return f"{plain_number(value)} {self('unit', _COUNTED[unit] if value == 1 else unit)}"
             case _:

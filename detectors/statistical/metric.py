@@ -1,7 +1,7 @@
 """`metric`: a numeric field is not what it usually is at this time."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -83,6 +83,10 @@ class Metric(Unusual):
     @property
     def unit(self) -> str:
         return unit_of(self.field)
+
+    @property
+    def measured(self) -> Mapping[str, str]:
+        return {"field": self.field, "measure": self.measure.value}
 
     def evidence(self, view: View, window: Interval) -> Evidence:
         """The events whose value lies beyond the band."""

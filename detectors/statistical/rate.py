@@ -53,7 +53,8 @@ class Rate(Unusual):
         return scaled(value)
 
     def unscaled(self, value: float) -> float:
-        return unscaled(value)
+        """The count; what single precision leaves of none is none."""
+        return round(unscaled(value), 6)
 
     @property
     def reason(self) -> Reason:

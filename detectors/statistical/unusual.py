@@ -106,6 +106,11 @@ class Unusual(Learning):
     def unit(self) -> str:
         """Of the number that is judged."""
 
+    @property
+    def measured(self) -> Mapping[str, str]:
+        """The field and the measure of it that is judged, as findings tell them; empty where events are counted."""
+        return {}
+
     def scaled(self, value: float) -> float:
         """The number in which the series is judged; `unscaled` is its inverse."""
         return value
@@ -213,7 +218,12 @@ class Unusual(Learning):
             score=min(1.0 + math.log10(rarity), MAX_SCORE),
             chance_days=alarm.interval * self.bucket / DAY_MS,
             evidence=self.evidence(view, Interval(since_ms, at_ms)),
-            details={"usual": view.centre, "buckets": view.buckets, "way": "up" if view.up else "down"},
+            details={
+                **self.measured,
+                "usual": view.centre,
+                "buckets": view.buckets,
+                "way": "up" if view.up else "down",
+            },
         )
 
     def progress(self, memory: Memory) -> Progress:

@@ -84,6 +84,7 @@ def test_a_step_is_found_at_once_with_its_beginning_and_its_band() -> None:
     assert first.expected.high is not None
     assert first.observed > first.expected.high > 105
     assert first.unit == "ms"
+    assert (first.details["field"], first.details["measure"]) == ("duration_ms", "avg")
     assert first.chance_days is not None
     assert first.chance_days >= 1.0
     assert first.details["way"] == "up"
@@ -124,6 +125,7 @@ def test_a_source_that_goes_silent_is_found_by_rate() -> None:
     assert abs(bucket(findings[0], since=True) - LEARNED) <= 1
     assert findings[0].reason is Reason.RATE_UNUSUAL
     assert findings[0].observed == pytest.approx(0, abs=1)
+    assert min(finding.observed for finding in findings) == 0.0
     assert findings[0].expected.low is not None
     assert findings[0].expected.low > 5
 

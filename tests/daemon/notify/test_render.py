@@ -162,6 +162,13 @@ def test_a_repeat_tells_how_long() -> None:
             "p50 of duration_ms shifted to 1.83 s",
         ),
         (Reason.LATENCY_SHIFT, {}, "duration_ms shifted to 1.83 s"),
+        (
+            Reason.METRIC_UNUSUAL,
+            {"field": "duration_ms", "measure": "max", "usual": 240.0},
+            "max of duration_ms is unusual at 1.83 s",
+        ),
+        (Reason.LABEL_STUCK, {"field": "top1_label", "label": "cat"}, "top1_label sticks at cat: 1.83 s"),
+        (Reason.LABEL_UNSEEN, {"field": "top1_label", "label": "cat"}, "top1_label is cat, never seen before"),
         (Reason.TOO_MANY_EVENTS, {"within_ms": 300_000}, "1.83 s within 5m on gpu-1"),
     ],
 )
@@ -170,6 +177,22 @@ def test_the_measure_is_named(reason: Reason, details: dict[str, Any], says: str
     message = rendered(notice(finding(AT_MS, reason=reason, details=details, unit="ms", observed=1830.0)))
     assert says in message.subject
     assert ("Usual: 240 ms" in message.text) == ("usual" in details)
+
+
+def test_a_field_keeps_its_name_at_the_beginning_of_a_sentence() -> None:
+    """Who copies Top1_label into a query finds nothing; a plain word begins with a capital."""
+    details = {"field": "top1_label", "label": "cat"}
+    assert "\ntop1_label sticks" in rendered(notice(finding(AT_MS, reason=Reason.LABEL_STUCK, details=details))).text
+    assert "\nThe traffic is unusual" in rendered(notice(finding(AT_MS, reason=Reason.RATE_UNUSUAL))).text
+
+
+def test_a_number_without_a_unit_stands_alone() -> None:
+    """``avg of mean is unusual at 1.7``, and not ``1.7 mean``."""
+    details = {"field": "mean", "measure": "avg"}
+    found = finding(AT_MS, reason=Reason.METRIC_UNUSUAL, details=details, unit="mean", observed=1.7)
+    assert "avg of mean is unusual at 1.7 on gpu-1" in rendered(notice(found)).subject
+    moved = finding(AT_MS, reason=Reason.LABEL_DRIFT, unit="effect size", observed=0.31)
+    assert "the mix of top1_label moved by 0.31 (Cohen's w) on gpu-1" in rendered(notice(moved)).subject
 
 
 def test_late_and_drill_are_said() -> None:
