@@ -9,7 +9,7 @@ from daemon.alerts.model import Alert, State
 from daemon.evaluate import Evaluation
 from daemon.notify.channel import Message
 from detectors import condition
-from detectors.finding import Evidence, Expected, Finding, Reason
+from detectors.finding import Evidence, Expected, Finding, Memory, Reason
 from detectors.frame import Interval, Key
 from rules.model import Severity
 
@@ -20,6 +20,22 @@ def dump_key(key: Key) -> str:
 
 def load_key(text: str) -> Key:
     return tuple((name, value) for name, value in json.loads(text))
+
+
+def dump_memory(memory: Memory) -> str:
+    """There may be tens of thousands to write after a tick, of tens of kilobytes each; `json` takes 9 times as long."""
+    try:
+        return msgspec.json.encode(memory).decode()
+    except UnicodeEncodeError:
+        return json.dumps(memory, ensure_ascii=True)  # a label that is no valid Unicode
+
+
+def load_memory(text: str) -> Memory:
+    try:
+        memory: Memory = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        memory = json.loads(text)  # what only `json` could write
+    return memory
 
 
 def dump_alert(alert: Alert) -> str:

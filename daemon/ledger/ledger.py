@@ -82,7 +82,7 @@ class Ledger:
         """Every rule's state, with the name of the detector its memory belongs to."""
         memories: dict[str, dict[Any, Any]] = {}
         for rule_id, key, value in self.rows("SELECT rule_id, key, value FROM memory"):
-            memories.setdefault(rule_id, {})[codec.load_key(key)] = json.loads(value)
+            memories.setdefault(rule_id, {})[codec.load_key(key)] = codec.load_memory(value)
         alerts: dict[str, dict[Any, Alert]] = {}
         for alert in self.alerts(active=True, limit=-1):
             alerts.setdefault(alert.rule_id, {})[alert.key] = alert
@@ -275,7 +275,7 @@ def _write_rule(db: sqlite3.Connection, change: RuleChange, now_ms: int) -> None
     )
     db.executemany(
         "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)",
-        [(change.rule_id, codec.dump_key(key), json.dumps(value)) for key, value in change.remembered.items()],
+        [(change.rule_id, codec.dump_key(key), codec.dump_memory(value)) for key, value in change.remembered.items()],
     )
     db.executemany(
         "INSERT OR IGNORE INTO baselines VALUES (?, ?, ?)",

@@ -19,8 +19,8 @@ from daemon.ledger.outbox import Outbox
 from daemon.notify.channel import Message, Occasion
 from daemon.notify.decide import Told
 from detectors.condition import AnyCharacter, Exists, Not, Wildcard, all_of, any_of, equals
-from detectors.finding import Evidence
-from detectors.frame import Interval
+from detectors.finding import Evidence, Memory
+from detectors.frame import Interval, Key
 from tests.support.findings import finding, rule
 
 KEY = (("host", "gpu-1"), ("file_dir", None))
@@ -84,6 +84,16 @@ def test_a_commit_that_fails_leaves_nothing(ledger: Ledger) -> None:
         ledger.commit(Commit(now_ms=1, alerts=tuple(alerts.values()), transitions=moved, rules=(bad,)))
     assert ledger.alerts() == []
     assert ledger.states() == {}
+
+
+@pytest.mark.parametrize("label", ["cat", "half of a pair: \ud83d", "\u202e\x00\U0001f431"])
+def test_memory_survives_any_label(ledger: Ledger, label: str) -> None:
+    """Also one that is no valid Unicode, which the faster writer and reader refuse."""
+    memory = {"version": 1, "label": label, "numbers": [1, 2.5, 1e300, None, True], "packed": "AAAA"}
+    remembered: dict[Key, Memory] = {(("label", label),): memory}
+    change = RuleChange(rule_id="r", detector="label_drift:1", judged_until_ms=1, remembered=remembered)
+    ledger.commit(Commit(now_ms=2, rules=(change,)))
+    assert dict(ledger.states()["r"][0].memory) == remembered
 
 
 def test_memory_that_is_forgotten_and_rules_that_are_removed_go(ledger: Ledger) -> None:
