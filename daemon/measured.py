@@ -26,11 +26,11 @@ class Measured:
 
 
 def measured(query: Query) -> Measured:
-    """The number that says most: a median, a mean, a share, else what is counted."""
+    """The number that says most: a median, a mean, a share, else what is counted or the leader of a tally."""
     found = _central(query) or _share(query)
     if found is not None:
         return found
-    first = query.measures[0]
+    first = next((measure for measure in query.measures if isinstance(measure, Tally)), query.measures[0])
     match first:
         case Runs():
             return Measured(f"longest run of one {first.field}", (first,), lambda values: _longest(values[first.name]))

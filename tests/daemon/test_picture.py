@@ -58,6 +58,7 @@ COUNT = Measure("count", field="duration_ms")
         ((Measure("count"), Measure("bad", where=BAD)), "share of bad", 1 / 3),
         ((Runs("runs", "reason", 1),), "longest run of one reason", 1.0),
         ((Tally("labels", "top1_label", 1),), "share of the most frequent top1_label", 2 / 3),
+        ((COUNT, Tally("labels", "top1_label", 1)), "share of the most frequent top1_label", 2 / 3),
         ((Unmatched("lost", "request_id", start=BAD, end=equals("http_status", 200)),), "lost", 1.0),
         ((Measure("count"),), "events", 3.0),
     ],
