@@ -119,7 +119,7 @@ def command(  # noqa: PLR0913 - the options of a verb
         except WorkerFailed as fault:
             _fail(str(fault), "or decode in this process: --decode-workers 0", UNAVAILABLE)
         address = f"http://{host}:{listener.getsockname()[1]}"
-        click.echo(f"wumu serve: listening on {address} with {recognizer.model_name}", err=True)
+        click.echo(f"wumu serve: listening on {address} with {visible(recognizer.model_name, 200)}", err=True)
         run(recognizer, settings, listener, None if workers is None else workers.decode)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from recognizer.manifest import (
     Preprocessing,
     Resize,
     ScoreKind,
+    read_part,
 )
 from recognizer.model import load
 from tests.support.model import Trained
@@ -32,6 +34,22 @@ from tests.support.model import Trained
 def folder(digits_model: Trained, tmp_path: Path) -> Path:
     """A copy of the model to damage."""
     return Path(shutil.copytree(digits_model.folder, tmp_path / "digits"))
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "socket"])
+def test_what_is_no_file_is_refused_unread(tmp_path: Path, kind: str) -> None:
+    """Of /dev/zero the bytes never end, a pipe that nobody writes to never begins."""
+    part = tmp_path / "model.safetensors"
+    if kind == "device":
+        part.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(part)
+    else:
+        os.mknod(part, stat.S_IFSOCK | 0o600)
+    with pytest.raises(ModelError) as caught:
+        read_part(tmp_path, part.name)
+    assert caught.value.code == ModelFault.FILE_UNREADABLE
+    assert "None" not in str(caught.value)
 
 
 def code_of(path: Path, device: str = "cpu") -> ModelFault:
