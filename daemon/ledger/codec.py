@@ -30,11 +30,14 @@ def dump_memory(memory: Memory) -> str:
         return json.dumps(memory, ensure_ascii=True)  # a label that is no valid Unicode
 
 
-def load_memory(text: str) -> Memory:
+def load_memory(text: str | bytes) -> Memory:
+    """What `dump_memory` wrote. Raises ValueError for what is damaged, TypeError for what is no object."""
     try:
         memory: Memory = msgspec.json.decode(text)
     except msgspec.DecodeError:
         memory = json.loads(text)  # what only `json` could write
+    if not isinstance(memory, dict):
+        raise TypeError("memory is a JSON object")
     return memory
 
 

@@ -5,8 +5,10 @@ Other processes may read the file while the daemon runs (`Ledger.read_only`).
 """
 
 import json
+import logging
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +24,8 @@ from daemon.notify.channel import Message
 from daemon.notify.decide import Told
 from daemon.watch import Trouble, Word
 from recognizer.paths import visible
+
+LOG = logging.getLogger("wumu.ledger")
 
 EVALUATIONS_KEPT = 200
 """Evaluation records kept of each rule."""
@@ -79,10 +83,19 @@ class Ledger:
     # What the daemon keeps between ticks
 
     def states(self) -> dict[str, tuple[RuleState, str]]:
-        """Every rule's state, with the name of the detector its memory belongs to."""
+        """Every rule's state, with the name of the detector its memory belongs to.
+
+        A memory that can't be read is left out, and the log says so: its series learns anew, all others go on.
+        """
         memories: dict[str, dict[Any, Any]] = {}
+        damaged: Counter[str] = Counter()
         for rule_id, key, value in self.rows("SELECT rule_id, key, value FROM memory"):
-            memories.setdefault(rule_id, {})[codec.load_key(key)] = codec.load_memory(value)
+            try:
+                memories.setdefault(rule_id, {})[codec.load_key(key)] = codec.load_memory(value)
+            except (TypeError, ValueError):
+                damaged[rule_id] += 1
+        for rule_id, count in damaged.items():
+            LOG.warning("rule %s: what was learned of %d series is damaged: they start to learn anew", rule_id, count)
         alerts: dict[str, dict[Any, Alert]] = {}
         for alert in self.alerts(active=True, limit=-1):
             alerts.setdefault(alert.rule_id, {})[alert.key] = alert

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,21 @@ def test_memory_survives_any_label(ledger: Ledger, label: str) -> None:
     change = RuleChange(rule_id="r", detector="label_drift:1", judged_until_ms=1, remembered=remembered)
     ledger.commit(Commit(now_ms=2, rules=(change,)))
     assert dict(ledger.states()["r"][0].memory) == remembered
+
+
+@pytest.mark.parametrize("value", ["", '{"version": 1,', "[]", "null", "\x00", b"\x00\xff\xfe"])
+def test_damaged_memory_is_a_fresh_start_of_its_series_alone(
+    ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture, value: str | bytes
+) -> None:
+    """A bad sector must not keep the daemon from starting: one series learns anew, the log says so."""
+    other: Key = (("host", "other"),)
+    change = RuleChange(rule_id="r", detector="d", judged_until_ms=5, remembered={KEY: {"n": 1}, other: {"n": 2}})
+    ledger.commit(Commit(now_ms=2, rules=(change,)))
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite")) as file, file:
+        file.execute("UPDATE memory SET value = ? WHERE key = ?", (value, codec.dump_key(KEY)))
+    state, detector = ledger.states()["r"]
+    assert (dict(state.memory), state.judged_until_ms, detector) == ({other: {"n": 2}}, 5, "d")
+    assert caplog.messages == ["rule r: what was learned of 1 series is damaged: they start to learn anew"]
 
 
 def test_memory_that_is_forgotten_and_rules_that_are_removed_go(ledger: Ledger) -> None:
