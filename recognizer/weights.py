@@ -49,7 +49,7 @@ def check(expected: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> 
         raise ModelError(ModelFault.WEIGHTS_UNRELATED, message, hint=hint)
     _check_head(expected, found, path)
     shapes = [
-        f"{name} is {list(found[name].shape)}, not {list(expected[name].shape)}"
+        f"{name} is {_form(found[name])}, not {_form(expected[name])}"
         for name in sorted(common)
         if found[name].shape != expected[name].shape
         or found[name].is_floating_point() != expected[name].is_floating_point()
@@ -61,8 +61,12 @@ def check(expected: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> 
             raise ModelError(ModelFault.WEIGHTS_NOT_FINITE, message, hint="the training diverged: use other weights")
 
 
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
 def _check_sets(missing: list[str], unexpected: list[str], shapes: list[str], path: Path) -> None:
-    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape or type", shapes))
     parts = [f"{len(names)} {what} (such as {names[0]})" for what, names in kinds if names]
     if not parts:
         return

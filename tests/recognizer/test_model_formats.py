@@ -16,6 +16,7 @@ from torch import nn
 from recognizer.formats.registry import FORMATS, identify
 from recognizer.manifest import ModelError, ModelFault
 from recognizer.model import load
+from recognizer.weights import check
 from tests.support.model_files import (
     LABELS,
     WRITERS,
@@ -323,3 +324,11 @@ def test_torchscript_that_touches_files_is_refused(tmp_path: Path) -> None:
             call = b'\ntorch.save(pixels, "/tmp/never-written")\n'
             new.writestr(name, old.read(name) + (call if name.endswith("container.py") or "network" in name else b""))
     assert code_of(write(tmp_path / "model", target.getvalue())) == ModelFault.NATIVE_CODE_REFUSED
+
+
+def test_a_tensor_of_another_type_is_named_with_both_types() -> None:
+    """Of the same shape: without the type the message would say that [3] is not [3]."""
+    expected, found = {"steps": torch.zeros(3, dtype=torch.int64)}, {"steps": torch.zeros(3)}
+    with pytest.raises(ModelError, match=r"steps is float32 \[3\], not int64 \[3\]") as caught:
+        check(expected, found, Path("w.safetensors"))
+    assert caught.value.code == ModelFault.WEIGHTS_DIFFER
