@@ -71,21 +71,22 @@ def _matching(same: _Same | None, names: Sequence[str], fits: Fits, until: float
     found: list[str] = []
     if same is None:
         return found
-    for number, name in enumerate(names):
-        if number % CLOCK_EVERY == 0 and time.monotonic() > until:
+    for start in range(0, len(names), CLOCK_EVERY):
+        if len(found) >= MAX_FOUND or time.monotonic() > until:
             break
-        if same(name) and fits(name):
-            found.append(name)
-            if len(found) == MAX_FOUND:
-                break
-    return found
+        found += [name for name in names[start : start + CLOCK_EVERY] if same(name) and fits(name)]
+    return found[:MAX_FOUND]
 
 
 # ---------------------------------------------------------------- the same name in another way of writing
 
 
+_NOTHING_TO_CLEAN: Final = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z])?").fullmatch
+"""Most names of a folder: they stay as they are, and so are not what was asked for."""
+
+
 def _cleaned(wanted: str) -> _Same:
-    return lambda name: clean(name) == wanted
+    return lambda name: (_NOTHING_TO_CLEAN(name) is None or name == wanted) and clean(name) == wanted
 
 
 def _forms(wanted: str) -> _Same:
@@ -165,7 +166,14 @@ def _stem(name: str) -> str:
 
 def _letters(wanted: str) -> _Same | None:
     letters = speech.letters(wanted)
-    return (lambda name: speech.letters(name) == letters) if letters else None
+    if not letters:
+        return None
+    if not letters.isascii():
+        return lambda name: speech.letters(name) == letters
+    # of names in ASCII a pattern tells the same, most of them by their first letter
+    between = "[^0-9a-z]*"
+    spelled = re.compile(f"{between}{between.join(letters)}{between}", re.ASCII | re.IGNORECASE).fullmatch
+    return lambda name: spelled(name) is not None if name.isascii() else speech.letters(name) == letters
 
 
 def _stems(wanted: str) -> _Same:
@@ -190,13 +198,18 @@ def _numbers(name: str) -> list[str]:
     return _NUMBERS.findall(name)
 
 
+def _same_numbers(wanted: str) -> _Same:
+    numbers = _numbers(wanted)
+    return (lambda name: _numbers(name) == numbers) if numbers else (lambda name: _NUMBERS.search(name) is None)
+
+
 def _near(wanted: str, names: Sequence[str], until: float) -> Iterator[str]:
     """Names with the same numbers and nearly the same letters before the suffix, the most alike first."""
-    numbers, stem = _numbers(wanted), _stem(wanted).casefold()
+    same_numbers, stem = _same_numbers(wanted), _stem(wanted).casefold()
     matcher = difflib.SequenceMatcher(autojunk=False, b=stem)
     alike: list[tuple[float, str]] = []
     like_length = (name for name in names if abs(len(name) - len(wanted)) <= len(stem) // 3 + 1)
-    for name in islice((name for name in like_length if _numbers(name) == numbers), MAX_COMPARED):
+    for name in islice((name for name in like_length if same_numbers(name)), MAX_COMPARED):
         if time.monotonic() > until:
             break
         matcher.set_seq1(_stem(name).casefold())
