@@ -1,13 +1,14 @@
 """`rate`: a series has more or fewer events than it usually has at this time."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from detectors.evidence import against_the_past
 from detectors.finding import Evidence, Reason
 from detectors.frame import Frame, Interval, Series
+from detectors.parameters import Direction
 from detectors.query import Measure, Query
 from detectors.statistical.learning import SETTLE_MS
 from detectors.statistical.unusual import State, Unusual
@@ -31,6 +32,14 @@ class Rate(Unusual):
         default=("host", "model_name"), description="one series per combination of these fields' values"
     )
     min_change: float = Field(default=0.2, ge=0, le=100, description="smaller relative changes are not reported")
+
+    @model_validator(mode="after")
+    def _can_fall_so_far(self) -> Self:
+        if self.direction is Direction.DOWN and self.min_change >= 1:
+            raise ValueError(
+                "'min_change' must be less than 1 with 'direction: down': traffic falls by all of it at most"
+            )
+        return self
 
     def query(self) -> Query:
         return Query(

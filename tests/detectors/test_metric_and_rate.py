@@ -148,6 +148,13 @@ def test_a_silent_series_is_forgotten_after_history() -> None:
     assert memory == {}
 
 
+def test_a_fall_by_more_than_everything_is_refused() -> None:
+    """Such a rule could never speak."""
+    with pytest.raises(ValidationError, match="less than 1"):
+        rate(direction="down", min_change=1)
+    assert rate(direction="up", min_change=5).min_change == 5
+
+
 def test_rare_traffic_is_no_alarm() -> None:
     """One event in five minutes: most buckets are empty, and that is usual."""
     assert not told(rate(), traffic(1_500, mean=0.2))
