@@ -5,7 +5,8 @@
 A few different series (made-up, calm answers to the kind's own query) learn ``warm`` buckets; then every one of them
 is given so many copies that there are ``series``, and single buckets are judged one by one, as the daemon does every
 minute, with the garbage collector set as the daemon sets it. Counted is what the detector does with them, unpacking
-and packing of its memory included; what it takes to write that memory as JSON text is told apart. ``python_loop_us``
+and packing of its memory included; what it takes to write that memory as JSON text, as the
+ledger does, is told apart. ``python_loop_us``
 is what 100 turns of a loop took in the same run, so that machines and loads can be compared.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 
 from benchmarks.conditions import conditions
 from daemon.cli.run import GC_THRESHOLD
+from daemon.ledger.codec import dump_memory
 from detectors.base import Detector
 from detectors.check_worlds import Style, World, make_world
 from detectors.finding import Memory
@@ -88,7 +90,7 @@ def measure(kind: str, series: int, warm: int, ticks: int) -> dict[str, object]:
         begun = time.process_time()
         detection = detector.detect(frame, memory)
         ended = time.process_time()
-        texts = [json.dumps(value) for value in detection.memory.values()]
+        texts = [dump_memory(value) for value in detection.memory.values()]
         written_s.append(time.process_time() - ended)
         spent_s.append(ended - begun)
         memory, findings = detection.memory, findings + len(detection.findings)

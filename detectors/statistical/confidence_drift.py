@@ -2,7 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from operator import mul
 from typing import ClassVar
 
 import numpy as np
@@ -17,14 +19,15 @@ from detectors.frame import Bins, Frame, Interval, Key, Series, Value
 from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Histogram, Measure, Query, Statistic
-from detectors.statistical.confidence_memory import MOST_CHANCE_DAYS, Drift, Filling, State, Watch
+from detectors.statistical.confidence_memory import MOST_CHANCE_DAYS, Drift, Filling, State, Watch, no_stakes
 from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, Learning
 from detectors.stats import blocks as packed
 from detectors.stats import wander
 from detectors.stats.blocks import Blocks
-from detectors.stats.edetector import NO_STAKES, bet, evidence
+from detectors.stats.edetector import bets, evidences
+from detectors.stats.same_time import SameTime
 from detectors.stats.scores import EDGES, LOGITS, LOGS, WEIGHTS
-from detectors.stats.series import LARGEST, bucket_end_ms
+from detectors.stats.series import LARGEST, Floats, bucket_end_ms
 from detectors.stats.wander import ASPECTS, Aspect, Change, Way
 from detectors.units import unit_of
 from recognizer.reasons import EventType
@@ -85,7 +88,7 @@ class ConfidenceDrift(Learning):
         )
 
     def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
-        return self.learn(self.query(), frame, memory, State, self._judge_series)
+        return self.learn_together(self.query(), frame, memory, State, self._judge_all)
 
     def progress(self, memory: Memory) -> Progress:
         state = recall(memory, State)
@@ -100,6 +103,7 @@ class ConfidenceDrift(Learning):
         if state is None:
             return memory
         watch = Watch.of(state)
+        watch.same_time = SameTime(len(packed.VIEWS))
         watch.restart(-(-at_ms // self.bucket))
         if watch.filling is not None and watch.filling.start_ms < at_ms:
             watch.filling = None
@@ -114,61 +118,101 @@ class ConfidenceDrift(Learning):
         watch.restart(state.drift.since)
         return remember(watch.state(state.query, state.judged_ms))
 
-    def _judge_series(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
-        findings: list[Finding] = []
-        watch = Watch.of(state)
-        for bucket in _fresh(frame, series, state.judged_ms):
+    def _judge_all(self, frame: Frame, cases: Sequence[tuple[Series, State]]) -> list[tuple[State, list[Finding]]]:
+        watches = [Watch.of(state) for _, state in cases]
+        findings: list[list[Finding]] = [[] for _ in cases]
+        going = {
+            number: self._filled(frame, series, state.judged_ms, watches[number])
+            for number, (series, state) in enumerate(cases)
+        }
+        while going:
+            filled = {number: block for number, blocks in going.items() if (block := next(blocks, None)) is not None}
+            for number, now in self._judge({number: (watches[number], block) for number, (_, block) in filled.items()}):
+                drift = watches[number].drift
+                if drift is not None:
+                    findings[number].append(self._finding(cases[number][0].key, filled[number][0], drift, now))
+            going = {number: going[number] for number in filled}
+        end_ms = frame.interval.end_ms
+        return [
+            (watch.state(state.query, end_ms), found)
+            for watch, (_, state), found in zip(watches, cases, findings, strict=True)
+        ]
+
+    def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[tuple[int, Blocks]]:
+        """The blocks that are full, and when they were; what is too old is forgotten before each."""
+        for bucket in _fresh(frame, series, judged_ms):
             filling = bucket if watch.filling is None else watch.filling.with_more(bucket)
             watch.filling = filling if filling.events < self.at_least_events else None
-            if watch.filling is not None:
-                continue
-            watch.forget(max(filling.start_ms - self.history_ms, 0) // self.bucket)
-            now = self._judge(watch, filling.block(self.bucket))
-            if now is not None and watch.drift is not None:
-                at_ms = bucket_end_ms(frame, bucket.start_ms)
-                findings.append(self._finding(series.key, at_ms, watch.drift, now))
-        return watch.state(state.query, frame.interval.end_ms), findings
+            if watch.filling is None:
+                watch.forget(max(filling.start_ms - self.history_ms, 0) // self.bucket)
+                yield bucket_end_ms(frame, bucket.start_ms), filling.block(self.bucket)
 
-    def _judge(self, watch: Watch, block: Blocks) -> Change | None:
-        """One more block; the change that is to be reported."""
-        if watch.drift is not None:
-            return self._followed(watch, watch.drift, block)
-        watch.append(block)
-        known = packed.usual(watch.blocks)
-        if (len(known) - 1) * self.bucket < self.min_history:
-            return None
-        found = self._bet(watch, known)
+    def _judge(self, cases: Mapping[int, tuple[Watch, Blocks]]) -> Iterator[tuple[int, Change]]:
+        """One more block of each series; the changes that are to be reported."""
+        calm: dict[int, tuple[Watch, Blocks]] = {}
+        for number, (watch, block) in cases.items():
+            learns = watch.drift is None or not watch.same_time.wholly_proven
+            watch.same_time.observe(int(block["bucket"][0]) * self.bucket, packed.viewed(block), learns=learns)
+            if watch.drift is not None:
+                now = self._followed(watch, watch.drift, block)
+                if now is not None:
+                    yield number, now
+                continue
+            watch.append(block)
+            known = packed.usual(watch.blocks)
+            if (len(known) - 1) * self.bucket >= self.min_history:
+                calm[number] = watch, known
+        timeless = [(watch, watch.timeless(known, self.bucket)) for watch, known in calm.values()]
+        for number, found in zip(calm, self._bet(timeless), strict=True):
+            now = self._changed(*calm[number], found)
+            if now is not None:
+                yield number, now
+
+    def _changed(self, watch: Watch, known: Blocks, found: float) -> Change | None:
+        """The change that bets have ``found``, if it is to be reported."""
         if found * self.bucket < self.false_alarms.every_ms:
             return None
+        now = watch.timeless(known, self.bucket, like=int(known["bucket"][-1]))
         for number, aspect in enumerate(ASPECTS):
-            change = wander.change(known, aspect, self._least(aspect))
+            change = wander.change(now, aspect, self._least(aspect))
             if change is not None and aspect.way in self._ways:
-                watch.stakes = [NO_STAKES] * len(packed.VIEWS)
+                then = watch.timeless(known, self.bucket, like=change.since)
+                change = wander.change(then, aspect, self._least(aspect)) or change
+                watch.stakes = no_stakes()
                 self._begin(watch, number, change, found)
                 return change
             if change is not None and aspect.way is Way.WIDENS:
                 return None  # less doubt would be told as sharpening, and is none
         return None
 
-    def _bet(self, watch: Watch, known: Blocks) -> float:
-        """Bet on the newest block; the evidence of a drift in number of blocks to a false alarm."""
-        if watch.fit is None or watch.fit_age >= _REFIT_BLOCKS:
-            watch.fit, watch.fit_age = packed.fitted(known[:-1]), 0
-        watch.fit_age += 1
-        won = staked = 0.0
-        centres = watch.fit[:, 0].tolist()
-        for number, rank in enumerate(packed.ranked(packed.standardised(known, watch.fit))):
-            if math.isnan(centres[number]):
-                continue
-            if rank is not None and rank[2] >= _LEAST_BLOCKS:
-                watch.stakes[number] = bet(watch.stakes[number], *rank)
-            share = _VIEW_WEIGHTS[number]
-            spread = packed.VIEWS[number] == "spread"
-            for side, less_sure in zip(evidence(watch.stakes[number]), (not spread, spread), strict=True):
-                if self.direction is Direction.BOTH or less_sure is (self.direction is Direction.DOWN):
-                    staked += share
-                    won += share * side
-        return won / staked if staked else 0.0
+    def _bet(self, cases: Sequence[tuple[Watch, Blocks]]) -> list[float]:
+        """Bet on the newest block of each; the evidence of a drift in number of blocks to a false alarm."""
+        if not cases:
+            return []
+        for watch, known in cases:
+            if watch.fit is None or watch.fit_age >= _REFIT_BLOCKS:
+                watch.fit, watch.fit_age = packed.fitted(known[:-1]), 0
+            watch.fit_age += 1
+        fits = np.array([watch.fit for watch, _ in cases])
+        below, equal, total = packed.ranked([known for _, known in cases], fits)
+        stakes = np.array([watch.stakes for watch, _ in cases])
+        there = np.isfinite(fits[:, :, 0])
+        told = there & (total >= _LEAST_BLOCKS)
+        stakes[told] = bets(stakes[told], below[told], equal[told], total[told])
+        for (watch, _), after in zip(cases, stakes, strict=True):
+            watch.stakes = after
+        shares = self._shares[:, None] * there
+        won, staked = _added(shares * evidences(stakes)), _added(shares)
+        found: list[float] = np.divide(won, staked, out=np.zeros_like(won), where=staked > 0).tolist()
+        return found
+
+    @cached_property
+    def _shares(self) -> Floats:
+        """How much is bet on the fall and on the rise of each view; scores that spread are less sure."""
+        sinks, sharpens = self.direction is not Direction.UP, self.direction is not Direction.DOWN
+        ways = [(sharpens, sinks) if view == "spread" else (sinks, sharpens) for view in packed.VIEWS]
+        shares: Floats = np.array(ways).T * np.array(_VIEW_WEIGHTS)
+        return shares
 
     @property
     def _ways(self) -> frozenset[Way]:
@@ -190,7 +234,8 @@ class ConfidenceDrift(Learning):
         """One more block while a drift is going on: it lasts, it is over, or it has become usual."""
         aspect = ASPECTS[drift.aspect]
         newest = packed.joined(watch.blocks[watch.blocks["bucket"] >= drift.since], block)
-        level = wander.level(newest[-wander.HELD_BLOCKS :], aspect.measure)
+        held = watch.timeless(newest[-wander.HELD_BLOCKS :], self.bucket, like=drift.since)
+        level = wander.level(held, aspect.measure)
         now = drift.change(drift.usual if level is None else level)
         if now.depth < self._least(aspect) / 2:
             watch.append(block)
@@ -238,6 +283,12 @@ class ConfidenceDrift(Learning):
                 return beyond(self.where, self.field, drift.usual_mean - edge, window, high=False)
 
 
+def _added(sides: Floats) -> Floats:
+    """Over both sides and all views, in one order: numpy's own depends on how many series there are."""
+    total: Floats = sum((sides[0] + sides[1]).T, start=np.zeros(sides.shape[1]))
+    return total
+
+
 def _fresh(frame: Frame, series: Series, judged_ms: int) -> Iterator[Filling]:
     """The buckets that have not been judged and whose values are known, each as a block of its own."""
     first_ms = max(frame.fresh_from_ms, judged_ms)
@@ -261,6 +312,7 @@ def _logged(bins: Value, count: float) -> tuple[float | None, float | None]:
     """The sums of logarithms and logits of ``count`` scores with this histogram."""
     if not isinstance(bins, Bins) or not bins.counts:
         return None, None
-    share = count / sum([one for _, one in bins.counts])
-    logs = math.fsum([LOGS[place] * one for place, one in bins.counts])
-    return logs * share, math.fsum([LOGITS[place] * one for place, one in bins.counts]) * share
+    places, counts = zip(*bins.counts, strict=True)
+    share = count / sum(counts)
+    logs = math.fsum(map(mul, map(LOGS.__getitem__, places), counts))
+    return logs * share, math.fsum(map(mul, map(LOGITS.__getitem__, places), counts)) * share

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,9 +10,9 @@ import numpy as np
 
 from detectors.statistical.learning import LearnedState
 from detectors.stats import blocks as packed
-from detectors.stats import edetector
 from detectors.stats.blocks import Blocks
-from detectors.stats.edetector import NO_STAKES, Stakes
+from detectors.stats.edetector import NO_STAKES
+from detectors.stats.same_time import SameTime
 from detectors.stats.series import Floats
 from detectors.stats.wander import ASPECTS, Change
 
@@ -62,8 +62,8 @@ class Drift(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``rows`` are the blocks, ``fit`` makes their views comparable, and was learned ``fit_age`` blocks ago; these and
-    the stakes are packed and vouched for by a checksum."""
+    """``rows`` are the blocks, ``fit`` makes their views comparable, and was learned ``fit_age`` blocks ago; these, the
+    stakes and what the time of day tells are packed and vouched for by a checksum."""
 
     version: Literal[2] = 2
     rows: bytes = b""
@@ -72,11 +72,11 @@ class State(LearnedState, frozen=True, kw_only=True):
     fit_age: Annotated[int, msgspec.Meta(ge=0)] = 0
     stakes: bytes = b""
     drift: Drift | None = None
-
+    same_time: bytes = b""
     checksum: int = 0
 
     def check(self) -> None:
-        if self.checksum != _checksum(self.rows, self.fit, self.stakes):
+        if self.checksum != _checksum(self.rows, self.fit, self.stakes, self.same_time):
             raise ValueError("damaged blocks")
 
 
@@ -88,18 +88,20 @@ class Watch:
     filling: Filling | None
     fit: Floats | None
     fit_age: int
-    stakes: list[Stakes] = field(default_factory=lambda: [NO_STAKES] * len(packed.VIEWS))
-    drift: Drift | None = None
+    stakes: Floats
+    drift: Drift | None
+    same_time: SameTime
 
     @classmethod
     def of(cls, state: State) -> "Watch":
         fit = np.frombuffer(state.fit).reshape(len(packed.VIEWS), -1) if state.fit else None
-        stakes = edetector.unpacked(state.stakes, len(packed.VIEWS))
-        return cls(np.frombuffer(state.rows, packed.LAYOUT), state.filling, fit, state.fit_age, stakes, state.drift)
+        stakes = np.frombuffer(state.stakes).reshape(len(packed.VIEWS), -1) if state.stakes else no_stakes()
+        blocks, same_time = np.frombuffer(state.rows, packed.LAYOUT), SameTime(len(packed.VIEWS), state.same_time)
+        return cls(blocks, state.filling, fit, state.fit_age, stakes, state.drift, same_time)
 
     def state(self, query: str, judged_ms: int) -> State:
-        rows, stakes = self.blocks.tobytes(), edetector.packed(self.stakes)
-        fit = b"" if self.fit is None else self.fit.tobytes()
+        rows, stakes = self.blocks.tobytes(), self.stakes.tobytes()
+        fit, same_time = b"" if self.fit is None else self.fit.tobytes(), self.same_time.packed()
         return State(
             query=query,
             judged_ms=judged_ms,
@@ -109,11 +111,21 @@ class Watch:
             fit_age=self.fit_age,
             stakes=stakes,
             drift=self.drift,
-            checksum=_checksum(rows, fit, stakes),
+            same_time=same_time,
+            checksum=_checksum(rows, fit, stakes, same_time),
         )
 
     def append(self, block: Blocks, *, odd: bool = False) -> None:
         self.blocks = packed.joined(self.blocks, packed.marked(block, odd=True) if odd else block)
+
+    def timeless(self, blocks: Blocks, bucket_ms: int, like: int | None = None) -> Blocks:
+        """Without what the time of day adds, where it is known to; ``like`` all were at the time of this bucket."""
+        if not self.same_time.proven:
+            return blocks
+        added = self.same_time.offsets(blocks["bucket"].astype(np.int64) * bucket_ms)
+        if like is not None:
+            added -= self.same_time.offsets(np.array([like * bucket_ms]))
+        return packed.lowered(blocks, added)
 
     def forget(self, until: int) -> None:
         """The blocks that began in this bucket or before it."""
@@ -123,8 +135,13 @@ class Watch:
         """Only the blocks from this bucket on are usual, whether they were before or not."""
         self.blocks = packed.marked(self.blocks[self.blocks["bucket"] >= since], odd=False)
         self.fit, self.fit_age = None, 0
-        self.stakes = [NO_STAKES] * len(packed.VIEWS)
+        self.stakes = no_stakes()
         self.drift = None
+
+
+def no_stakes() -> Floats:
+    """One row per view."""
+    return np.array([NO_STAKES] * len(packed.VIEWS))
 
 
 def _added(one: float | None, other: float | None) -> float | None:

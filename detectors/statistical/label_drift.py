@@ -18,10 +18,12 @@ from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Tally
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
+from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots
 from detectors.statistical.learning import SETTLE_MS, Learning
 from detectors.stats.edetector import bet
 from detectors.stats.labels import EXCESS_SHARE, Excess, Profile, view_evidence
 from detectors.stats.robust import change_start, median
+from detectors.stats.same_time import SameTime
 from detectors.stats.series import bucket_end_ms
 from recognizer.reasons import EventType
 
@@ -88,6 +90,7 @@ class LabelDrift(Learning):
             return memory
         watch = Watch.of(state)
         watch.restart()
+        watch.same_time = SameTime(CELLS)
         if watch.filling_ms is not None and watch.filling_ms < at_ms:
             watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
         return remember(watch.state(state.query, state.judged_ms))
@@ -114,6 +117,8 @@ class LabelDrift(Learning):
                     findings.append(self._finding(series.key, watch.alarm, so_far))
                 continue
             watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
+            learns = watch.alarm is None or not watch.same_time.proven
+            watch.same_time.observe(begin_ms, roots(amounts, others), learns=learns)
             block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
             alarm = self._judge(watch, amounts, others, counts, block)
             if alarm is not None:
@@ -174,7 +179,7 @@ class LabelDrift(Learning):
         watch.blocks += 1
         views = profile.standardised(amounts.items(), others)
         if judging:
-            for number, (reference, view) in enumerate(zip(watch.references, views, strict=True)):
+            for number, (reference, view) in enumerate(zip(watch.references, np.array(views, np.float32), strict=True)):
                 below, equal = int(np.count_nonzero(reference < view)), int(np.count_nonzero(reference == view))
                 watch.stakes[number] = bet(watch.stakes[number], below, equal, len(reference))
         watch.refer(views)
@@ -197,6 +202,10 @@ class LabelDrift(Learning):
         newest: Counts,
     ) -> Alarm | None:
         """What the bets have won by now, if it is enough and large enough to be told."""
+        departure = odd(watch.same_time, total)
+        names = {hashed(label): label[:LONGEST_LABEL] for label, _ in newest.counts}
+        if departure is not None:
+            return self._odd(departure, names, amounts, total)
         excess = watch.excess
         steps = max(excess.time / max(watch.blocks - self._learning_blocks - _LEAST_REFERENCE, 1), 1.0)
         single = EXCESS_SHARE * excess.evidence / steps
@@ -204,7 +213,6 @@ class LabelDrift(Learning):
         if evidence * self.bucket < self.false_alarms.every_ms:
             return None
         days = min(evidence * self.bucket / DAY_MS, _MOST_DAYS)
-        names = {hashed(label): label[:LONGEST_LABEL] for label, _ in newest.counts}
         starts_ms, effects, times = watch.newest.T
         best = max(names, key=lambda name: (excess.won(name), name), default=None)
         if best is not None and EXCESS_SHARE * excess.won(best) / steps * self.bucket >= self.false_alarms.every_ms / 2:
@@ -217,6 +225,23 @@ class LabelDrift(Learning):
         if level < self.min_change:
             return None
         return Alarm(Reason.LABEL_DRIFT, None, None, int(starts_ms[begin]), 0.0, level, days)
+
+    def _odd(
+        self, departure: Odd, names: Mapping[str, str], amounts: Mapping[str, float], total: float
+    ) -> Alarm | None:
+        """What is to be told where the mix follows the time of day: bets against one usual mix are blunt there."""
+        days = self.false_alarms.every_ms / DAY_MS
+        gaining = [name for name in names if departure.gains[cell(name)] >= self.min_share]
+        best = max(gaining, key=lambda name: (amounts.get(name, 0.0), name), default=None)
+        if best is not None:
+            share = amounts.get(best, 0.0) / total
+            before = max(share - departure.gains[cell(best)], 0.0)
+            if share - before >= self.min_share:
+                return Alarm(Reason.LABEL_STUCK, names[best], best, departure.since_ms, before, share, days)
+        if departure.effect < self.min_change**2:
+            return None
+        level = math.sqrt(departure.effect)
+        return Alarm(Reason.LABEL_DRIFT, None, None, departure.since_ms, 0.0, level, days)
 
     def _novelty(self, watch: Watch, amounts: Mapping[str, float], total: float, block: Interval) -> Alarm | None:
         """The first label that came too often for one that was merely not seen yet.

@@ -1,22 +1,23 @@
 """What `label_drift` remembers of a series, and the same while it is judged."""
 
 import hashlib
-import math
 import struct
 import zlib
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 
 from detectors.finding import Reason
+from detectors.statistical.label_rhythm import CELLS
 from detectors.statistical.learning import LearnedState
 from detectors.stats.edetector import NO_STAKES, KeptStake, Stakes, packed, unpacked
 from detectors.stats.labels import EPSILONS, Excess, Mix, Profile, Slot
-from detectors.stats.series import Floats
+from detectors.stats.same_time import SameTime
+from detectors.stats.series import Floats, Singles
 
 VIEWS = 3
 MOST_LABELS = 500
@@ -24,7 +25,6 @@ MOST_LABELS = 500
 
 _SEEN_BITS = 1 << 17
 _SEEN_BYTES = _SEEN_BITS // 8
-_CHECKSUM = 4
 _MOST_SEEN_BYTES = _SEEN_BYTES + 100
 _SLOT = struct.Struct(f"<{5 + len(EPSILONS)}d")
 _BLOCK = struct.Struct("<3d")
@@ -64,13 +64,14 @@ class Novel(msgspec.Struct, frozen=True, array_like=True):
 
 class State(LearnedState, frozen=True, kw_only=True):
     """``slots`` are those of ``names`` (joined by blanks), ``references``, ``stakes`` and ``recent`` as in `Watch`,
-    packed; ``totals`` are the other numbers of `Excess`; ``mix`` is the usual one, once it is learned."""
+    packed, and vouched for by a checksum; ``totals`` are the other numbers of `Excess`; ``mix`` is the usual one, once
+    it is learned; ``same_time`` is what the time of day tells."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     names: Annotated[str, msgspec.Meta(max_length=(MOST_LABELS + 1) * (_LONGEST_NAME + 1))] = ""
     slots: bytes = b""
     seen: Annotated[bytes, msgspec.Meta(max_length=_MOST_SEEN_BYTES)] = b""
-    references: Annotated[bytes, msgspec.Meta(max_length=VIEWS * MOST_REFERENCE * 8)] = b""
+    references: Annotated[bytes, msgspec.Meta(max_length=VIEWS * MOST_REFERENCE * 4)] = b""
     totals: tuple[_Count, _Count, _Count, _Count, _Count] = (0.0, 0.0, 1.0, 0.0, 0.0)
     sums: Annotated[tuple[KeptStake, ...], msgspec.Meta(min_length=len(EPSILONS), max_length=len(EPSILONS))] = (
         0.0,
@@ -86,18 +87,19 @@ class State(LearnedState, frozen=True, kw_only=True):
     recent: Annotated[bytes, msgspec.Meta(max_length=_MOST_RECENT * _BLOCK.size)] = b""
     alarm: Alarm | None = None
 
+    same_time: bytes = b""
+    checksum: int = 0
+
     def check(self) -> None:
-        slots = KeptSlots(self.names, self.slots)
-        slots.check()
-        if self.blocks and (not slots or self.totals[0] <= 0):
+        if self.checksum != self.vouched():
+            raise ValueError("damaged numbers")
+        if self.blocks and (not self.slots or self.totals[0] <= 0):
             raise ValueError("blocks without labels")
-        if len(self.references) % (VIEWS * 8) or len(self.recent) % _BLOCK.size:
-            raise ValueError("no whole number of rows")
-        if not _finite(self.references + self.recent):
-            raise ValueError("numbers out of range")
-        unpacked(self.stakes, VIEWS)
-        if self.seen and zlib.crc32(self.seen[_CHECKSUM:]) != int.from_bytes(self.seen[:_CHECKSUM]):
-            raise ValueError("a damaged bitmap")
+
+    def vouched(self) -> int:
+        """The checksum of what is packed."""
+        parts = (self.names.encode(), self.slots, self.seen, self.references, self.stakes, self.recent, self.same_time)
+        return zlib.crc32(b"".join(parts))
 
 
 class KeptSlots(MutableMapping[str, Slot]):
@@ -106,24 +108,19 @@ class KeptSlots(MutableMapping[str, Slot]):
     __slots__ = ("_held", "_names", "_places", "_rows")
 
     def __init__(self, names: str, rows: bytes) -> None:
-        """Raises ValueError if that isn't one row per name."""
         self._names, self._rows = names, rows
-        listed = names.split()
-        self._places = dict(zip(listed, range(0, len(rows), _SLOT.size), strict=False))
+        self._places = dict(zip(names.split(), range(0, len(rows), _SLOT.size), strict=True))
         self._held: dict[str, Slot] = {}
-        if len(rows) != len(listed) * _SLOT.size or len(self._places) != len(listed):
-            raise ValueError("not one row per name")
-
-    def check(self) -> None:
-        """Raises ValueError for what no bets can have left behind."""
-        rows = _numbers(self._rows).reshape(-1, _SLOT.size // 8)
-        if len(rows) and not (_finite(self._rows) and rows.min() >= 0 and rows[:, 0].all()):
-            raise ValueError("numbers out of range")
 
     def __getitem__(self, name: str) -> Slot:
         if name not in self._held:
             self._held[name] = list(_SLOT.unpack_from(self._rows, self._places[name]))
         return self._held[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Faster than what an error of `__getitem__` would be caught for."""
+        held = self._held.get(name)
+        return held if held is not None else self[name] if name in self._places else default
 
     def __setitem__(self, name: str, slot: Slot) -> None:
         self._held[name] = slot
@@ -165,6 +162,7 @@ class Watch:
     excess      the bets on single labels; its counts are the usual mix
     seen        one bit per hash of a label that was ever seen, compressed, after its checksum
     references  the views of past blocks, one row per view, oldest first
+    same_time   the shares of `CELLS` that the labels are dealt to, by the time of day
     blocks      how many were learned
     recent      start, effect and time of the newest blocks, packed
     """
@@ -172,7 +170,7 @@ class Watch:
     slots: KeptSlots
     excess: Excess
     seen: bytes
-    references: Floats
+    references: Singles
     mix: Mix | None
     blocks: int
     filling: dict[str, float]
@@ -183,6 +181,7 @@ class Watch:
     unseen: float
     recent: bytes
     alarm: Alarm | None
+    same_time: SameTime
     _profile: Profile | None = None
     _bits: bytearray | None = None
     _noticed: bool = False
@@ -211,7 +210,7 @@ class Watch:
             slots,
             excess,
             state.seen,
-            _numbers(state.references).reshape(VIEWS, -1),
+            np.frombuffer(state.references, "<f4").reshape(VIEWS, -1),
             state.mix,
             state.blocks,
             dict(state.filling),
@@ -222,15 +221,15 @@ class Watch:
             state.unseen,
             state.recent,
             state.alarm,
+            SameTime(CELLS, state.same_time),
         )
 
     def state(self, query: str, judged_ms: int) -> State:
         excess = self.excess
         names, slots = self.slots.packed()
         if self._noticed and self._bits is not None:
-            packed_bits = zlib.compress(self._bits, 1)
-            self.seen = zlib.crc32(packed_bits).to_bytes(_CHECKSUM) + packed_bits
-        return State(
+            self.seen = zlib.compress(self._bits, 1)
+        state = State(
             query=query,
             judged_ms=judged_ms,
             names=names,
@@ -249,14 +248,16 @@ class Watch:
             unseen=self.unseen,
             recent=self.recent,
             alarm=self.alarm,
+            same_time=self.same_time.packed(),
         )
+        return msgspec.structs.replace(state, checksum=state.vouched())
 
     def notice(self, name: str) -> bool:
         """Whether a label is new; from now on it isn't."""
         if name in self.slots or name in self.filling:
             return False
         if self._bits is None:
-            bits = zlib.decompress(self.seen[_CHECKSUM:]) if self.seen else bytes(_SEEN_BYTES)
+            bits = zlib.decompress(self.seen) if self.seen else bytes(_SEEN_BYTES)
             self._bits = bytearray(bits)
         place = int(name, 16) % _SEEN_BITS
         bit = 1 << (place % 8)
@@ -269,7 +270,7 @@ class Watch:
     def refer(self, views: tuple[float, ...]) -> None:
         """Remember the views of one more block; the oldest are forgotten."""
         kept = self.references[:, 1 - MOST_REFERENCE :]
-        self.references = np.concatenate((kept, np.array(views)[:, None]), axis=1)
+        self.references = np.concatenate((kept, np.array(views, np.float32)[:, None]), axis=1)
 
     def recently(self, start_ms: int, effect: float, time: float) -> None:
         """Remember one more block's start, effect and time; the oldest are forgotten."""
@@ -284,7 +285,7 @@ class Watch:
         """A new baseline; which labels have ever been seen is kept."""
         self.slots = KeptSlots("", b"")
         self.excess, self.mix, self._profile = Excess(self.slots), None, None
-        self.references = np.empty((VIEWS, 0))
+        self.references = np.empty((VIEWS, 0), np.float32)
         self.blocks = 0
         self.calm()
 
@@ -303,9 +304,3 @@ def hashed(label: str) -> str:
 
 def _numbers(data: bytes) -> Floats:
     return np.frombuffer(data, "<f8")
-
-
-def _finite(data: bytes) -> bool:
-    """Whether all numbers are; one look at the sum of their squares tells."""
-    numbers = _numbers(data)
-    return math.isfinite(numbers.dot(numbers))

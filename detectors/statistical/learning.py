@@ -1,7 +1,7 @@
 """What the statistical kinds share: parameters about learning, and the walk over fresh buckets."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -23,6 +23,9 @@ MOST_BUCKETS = 1_500
 
 _LEAST_BUCKETS = 10
 
+_TOGETHER = 32
+"""Series that are judged together: enough to share the cost of a step, few enough for a processor's cache."""
+
 
 class LearnedState(Checked, frozen=True, kw_only=True):
     """The head of every memory: a digest of the query it was learned with, and up to where it was judged.
@@ -30,7 +33,7 @@ class LearnedState(Checked, frozen=True, kw_only=True):
     ``version`` is the layout's; a kind whose layout is no longer the first one narrows it.
     """
 
-    version: Literal[1, 2] = 1
+    version: Literal[1, 2, 3] = 1
     query: str
     judged_ms: int
 
@@ -38,6 +41,9 @@ class LearnedState(Checked, frozen=True, kw_only=True):
 State = TypeVar("State", bound=LearnedState)
 Judge = Callable[[Frame, Series, State], tuple[State, list[Finding]]]
 """Judges the fresh buckets of one series, given what is remembered of it."""
+
+JudgeAll = Callable[[Frame, Sequence[tuple[Series, State]]], list[tuple[State, list[Finding]]]]
+"""The same for several series, in their order."""
 
 
 class Learning(DetectorModel):
@@ -81,6 +87,16 @@ class Learning(DetectorModel):
 
         A memory of another layout, or learned with another query, is a fresh start.
         """
+
+        def one_by_one(frame: Frame, cases: Sequence[tuple[Series, State]]) -> list[tuple[State, list[Finding]]]:
+            return [judge(frame, series, state) for series, state in cases]
+
+        return self.learn_together(query, frame, memory, layout, one_by_one)
+
+    def learn_together(
+        self, query: Query, frame: Frame, memory: Mapping[Key, Memory], layout: type[State], judge: JudgeAll[State]
+    ) -> Detection:
+        """As `learn`, some series at a time."""
         if not frame.complete:
             return Detection((), memory)
         name = self.digest(query)
@@ -91,11 +107,14 @@ class Learning(DetectorModel):
             if key not in present and self._remembered(name, frame, old, layout) is not None
         }
         findings: list[Finding] = []
-        for series in frame.series:
-            known = self._remembered(name, frame, memory.get(series.key), layout)
-            state, found = judge(frame, series, known or layout(query=name, judged_ms=frame.interval.start_ms))
-            findings.extend(found)
-            kept[series.key] = remember(state)
+        for first in range(0, len(frame.series), _TOGETHER):
+            cases: list[tuple[Series, State]] = []
+            for series in frame.series[first : first + _TOGETHER]:
+                known = self._remembered(name, frame, memory.get(series.key), layout)
+                cases.append((series, known or layout(query=name, judged_ms=frame.interval.start_ms)))
+            for (series, _), (state, found) in zip(cases, judge(frame, cases), strict=True):
+                findings.extend(found)
+                kept[series.key] = remember(state)
         return Detection(in_order(findings), kept)
 
     def progress_at(self, seen: int, needed: int, *, alarmed: bool) -> Progress:

@@ -1,12 +1,13 @@
 """Blocks of scores as one small array: what is remembered of them, and how they are made comparable."""
 
-import math
+import struct
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.stats.robust import MAD_TO_SD, median
-from detectors.stats.series import Floats
+from detectors.stats.series import Floats, Ints
 
 LAYOUT = np.dtype(
     [("bucket", "<u4"), ("events", "<f4"), ("mean", "<f4"), ("log", "<f4"), ("logit", "<f4"), ("spread", "<f4")]
@@ -16,6 +17,7 @@ number of scores, negative where the block belongs to a drift and so doesn't say
 logarithm and logit (NaN where the store told no histogram), and standard deviation."""
 
 VIEWS = ("mean", "log", "logit", "spread")
+_ROW = struct.Struct("<I5f")
 Blocks = NDArray[np.void]
 
 _LARGEST = 1e30
@@ -32,7 +34,7 @@ def made(bucket: int, events: float, sums: tuple[float, float, float, float]) ->
     variance = squares / events - mean * mean
     spread = variance**0.5 if variance > 1e-10 * squares / events else 0.0
     limited = [min(max(value, -_LARGEST), _LARGEST) for value in (mean, logs / events, logits / events, spread)]
-    return np.array([(bucket, min(events, 1e9), *limited)], LAYOUT)
+    return np.frombuffer(_ROW.pack(bucket, min(events, 1e9), *limited), LAYOUT)
 
 
 def joined(blocks: Blocks, more: Blocks) -> Blocks:
@@ -51,6 +53,21 @@ def marked(blocks: Blocks, *, odd: bool) -> Blocks:
     copy = blocks.copy()
     events = np.abs(copy["events"])
     copy["events"] = -events if odd else events
+    return copy
+
+
+def viewed(block: Blocks) -> Floats:
+    """The views of a single block, 0 for what is not known."""
+    views: Floats = np.nan_to_num(block.view(np.float32)[_FIRST_VIEW:].astype(np.float64))
+    return views
+
+
+def lowered(blocks: Blocks, by: Floats) -> Blocks:
+    """With every view lower by so much, one row per block; nothing spreads by less than 0."""
+    copy = blocks.copy()
+    table = copy.view(np.float32).reshape(-1, _COLUMNS)
+    table[:, _FIRST_VIEW:] -= by
+    copy["spread"] = np.maximum(copy["spread"], 0.0)
     return copy
 
 
@@ -89,36 +106,30 @@ def _variance(deviations: Floats) -> float:
     return (MAD_TO_SD * median(deviations)) ** 2
 
 
-def standardised(blocks: Blocks, fit: Floats) -> Floats:
-    """One row per view: how far a block is from the centre, measured by the spread of blocks of its size; the unit is
-    free, and the same within a view."""
-    table = blocks.view("<f4").reshape(-1, _COLUMNS).T
-    events = table[_EVENTS].astype(np.float64)
-    values = table[_FIRST_VIEW:].astype(np.float64, order="C")
-    values -= fit[:, :1]
-    root = np.sqrt(events)
-    for view, (_, slope, rest) in enumerate(fit.tolist()):
-        if rest:
-            values[view] /= np.sqrt(slope / events + rest)
-        elif slope:
-            values[view] *= root
-    return values
+def ranked(histories: Sequence[Blocks], fits: Floats) -> tuple[Ints, Ints, Ints]:
+    """How many earlier blocks of each history are below its newest, equal to it, and known: by history and view.
+
+    Blocks are ranked by how far they are from the centre, measured by the spread of blocks of their size; where the
+    newest is not known, none is. Histories that are shorter than others begin with blocks of which nothing is known.
+    """
+    table = np.empty((len(histories), max(map(len, histories)), _COLUMNS), np.float32)
+    for row, blocks in zip(table, histories, strict=True):
+        row[: -len(blocks)] = np.nan
+        row[-len(blocks) :] = blocks.view(np.float32).reshape(-1, _COLUMNS)
+    events = table[:, :, _EVENTS].astype(np.float64)
+    values = table[:, :, _FIRST_VIEW:].transpose(2, 0, 1).astype(np.float64, order="C")
+    centres, slopes, rests = fits.transpose(2, 1, 0)
+    values -= centres[:, :, None]
+    by_number = (slopes != 0) & (rests == 0)
+    values *= np.sqrt(events) if by_number.all() else np.where(by_number[:, :, None], np.sqrt(events), 1.0)
+    for view, row in zip(*np.nonzero(rests), strict=True):
+        values[view, row] /= np.sqrt(slopes[view, row] / events[row] + rests[view, row])
+    newest, before = values[:, :, -1:], values[:, :, :-1]
+    known = np.where(np.isnan(newest[:, :, 0]), 0, _counts(~np.isnan(before)))
+    return _counts(before < newest).T, _counts(before == newest).T, known.T
 
 
-Rank = tuple[int, int, int]
-
-
-def ranked(scores: Floats) -> list[Rank | None]:
-    """For each view how many earlier blocks are below the newest, equal to it, and known; None if it is not."""
-    newest, before = scores[:, -1:], scores[:, :-1]
-    total = before.shape[1]
-    there = [total] * len(scores) if np.isfinite(scores.sum()) else _counts(np.isfinite(before))
-    same = before == newest
-    equals = _counts(same) if same.any() else [0] * len(scores)
-    counted = zip(newest[:, 0].tolist(), _counts(before < newest), equals, there, strict=True)
-    return [(below, equal, known) if math.isfinite(value) else None for value, below, equal, known in counted]
-
-
-def _counts(rows: NDArray[np.bool_]) -> list[int]:
-    """How many are true in each row; a sum along an axis takes several times as long."""
-    return [int(np.count_nonzero(row)) for row in rows]
+def _counts(rows: NDArray[np.bool_]) -> Ints:
+    """How many are true in each row; told not to be truth values, they are added several times as fast."""
+    counted: Ints = np.add.reduce(rows.view(np.uint8), axis=-1, dtype=np.uint16).astype(np.int64)
+    return counted

@@ -39,7 +39,7 @@ _TOP = 20
 _BLIND = 0.2
 _LEAST_UNSEEN = 1e-3
 _LEAST_SEEN = 1e-6
-_LEAST_CELL = 0.01
+LEAST_CELL = 0.01
 _MOST = 1e15
 _MOST_GAIN = 30.0
 _LEAST_BLOCKS = 20
@@ -269,9 +269,7 @@ class Profile:
         """
         seen = self._in_cells(counts, others)
         total, shares = math.fsum(seen), self.mix.shares
-        squares = [
-            (one / total - share) ** 2 / max(share, _LEAST_CELL) for one, share in zip(seen, shares, strict=True)
-        ]
+        squares = [(one / total - share) ** 2 / max(share, LEAST_CELL) for one, share in zip(seen, shares, strict=True)]
         return sum(squares) - spread * (len(seen) - 1) / total
 
     def _in_cells(self, counts: Iterable[tuple[str, float]], others: float) -> list[float]:

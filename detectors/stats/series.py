@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from detectors.frame import Frame, Series
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Singles = NDArray[np.float32]
 
 LARGEST = 1e100
 """Beyond any measurement; values are cut to it so that their squares and sums stay finite."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from detectors.stats.edetector import MOST, NO_STAKES, bet, evidence
+from detectors.stats.edetector import MOST, NO_STAKES, bet, bets, evidence, evidences
 from detectors.stats.scores import BLOCK, EDGES, LOGITS, LOGS, Reference, ScoreStream, block_length, views
 
 Generator = np.random.Generator
@@ -161,3 +161,20 @@ def test_a_reference_counts_ties() -> None:
         assert (below, equal, total) == (sum(one < value for one in seen), seen.count(value), len(seen))
         if len(seen) < 40:
             seen.append(value)
+
+
+def test_many_bets_are_the_same_as_one_by_one() -> None:
+    """To the last bit: ties, runs of extremes, and stakes that reach the most they may."""
+    random = np.random.default_rng(5)
+    single = [NO_STAKES] * 40
+    together = np.array(single)
+    for total in range(10, 160):
+        below = random.integers(0, total + 1, 40)
+        below[:5], below[5:10] = 0, total
+        equal = np.minimum(random.integers(0, 3, 40), total - below)
+        ranks = zip(below.tolist(), equal.tolist(), strict=True)
+        single = [bet(stakes, low, same, total) for stakes, (low, same) in zip(single, ranks, strict=True)]
+        together = bets(together, below, equal, np.full(40, total))
+        assert together.tolist() == [list(stakes) for stakes in single]
+        assert evidences(together).T.tolist() == [list(evidence(stakes)) for stakes in single]
+    assert together.max() == MOST
