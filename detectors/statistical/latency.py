@@ -122,6 +122,7 @@ class Latency(Learning):
             min_change=self.min_change,
             min_change_value=self.min_change_value,
             at_least=self.at_least_events,
+            bucket_ms=self.bucket,
         )
 
     @property

@@ -8,6 +8,8 @@ the same. A habit raises no alarm unless most values, or the largest, are half a
 One row of numbers per series (``habits``), changed in place.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from detectors.duration import DAY_MS
@@ -25,7 +27,6 @@ _SHARES = 0.5, 0.95
 
 _COLUMNS = _LEVELS + len(_SHARES)
 _STRONGER = 1.5
-_EARLIER_OR_LATER_MS = 600_000
 _DAYS_KEPT = 22
 """Days are bits of a whole number, today's the lowest: a float of 32 bits holds 24."""
 
@@ -40,20 +41,23 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return {"habits": (KEPT, _COLUMNS)}
 
 
-def is_news(habits: Floats, shown: Floats, edges: Floats, at_ms: int, chance: float) -> bool:
-    """Whether a slow window is no habit at this time, or more than one beyond ``chance``; remembered unless it is more.
+def is_news(habits: Floats, windows: Sequence[Floats], edges: Floats, at_ms: int, reach_ms: int, chance: float) -> bool:
+    """Whether a slow time is no habit, or more than one beyond ``chance``; remembered unless it is more.
 
-    shown  the window's histogram between ``edges``
+    windows   the histograms between ``edges`` of what ends now, the one that is slow first
+    reach_ms  so much earlier or later is the same: windows see for a while what is over
     """
-    habit = _habit_at(habits, at_ms)
-    if habit is not None and _is_stronger(habit, shown, edges, chance):
+    habit = _habit_at(habits, at_ms, reach_ms)
+    if habit is not None and any(_is_stronger(habit, shown, edges, chance / len(windows)) for shown in windows):
         return True
-    _note(habits, shown, edges, at_ms)
+    _note(habits, windows[0], edges, at_ms)
     return habit is None
 
 
-def _habit_at(habits: Floats, at_ms: int) -> Floats | None:
-    for slot_ms in (at_ms, at_ms - _EARLIER_OR_LATER_MS, at_ms + _EARLIER_OR_LATER_MS):
+def _habit_at(habits: Floats, at_ms: int, reach_ms: int) -> Floats | None:
+    """The nearest one."""
+    further = range(0, reach_ms, SLOT_MS)
+    for slot_ms in (at_ms, *(at_ms + way * min(off + SLOT_MS, reach_ms) for off in further for way in (-1, 1))):
         row = _row(habits, slot_ms)
         if row is not None and _is_habit(habits[row], slot_ms // DAY_MS):
             habit: Floats = habits[row].copy()

@@ -65,6 +65,7 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
                   how many buckets an estimate rests on
     exceeded, fit episodes of great surprise, and the logarithm of the likelihood of each law of their peaks
     apart, peak   buckets since the newest episode, and its peak; of falls of the location too
+    risen         buckets since the newest episode of any channel
     calm          buckets since the last alarm of an episode that has not ended
     """
     return {
@@ -86,6 +87,7 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
         "judged": (1,),
         "apart": (CHANNELS + 1,),
         "peak": (CHANNELS + 1,),
+        "risen": (1,),
         "exceeded": (CHANNELS,),
         "fit": (CHANNELS, LAWS),
         "calm": (1,),

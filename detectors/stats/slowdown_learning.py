@@ -1,5 +1,7 @@
 """What the test for a slowdown learns from a bucket that was no alarm, and how it starts anew."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,12 @@ _LOG_PRIOR: Floats = -_SHAPE / 0.02 - 0.5 * (np.log(_SCALE) / 0.15) ** 2
 _PRIOR_EPISODES = 10.0
 """Of the laws of excesses: the law of exact probabilities first. The prior fades as episodes are seen, so that a new
 series is not deaf, and one whose level jumps is soon believed to do so."""
+
+_INCIDENTS, _MEAN_INCIDENT = 0.1, 15.0
+"""One rise in ten may be an incident that was too small for an alarm; these exceed by so much on average."""
+
+_BUMP_BUCKETS = 60.0
+"""A fall this soon after a rise may be its end."""
 
 _HEIGHTS: Floats = np.expm1(np.linspace(0.0, np.log1p(2_000.0), 400))
 
@@ -89,6 +97,13 @@ def _log_density(excesses: Floats) -> Floats:
     return result
 
 
+def _log_density_of_rises(excesses: Floats) -> Floats:
+    """As `_log_density`, of a peak that may be an incident: no single one convinces that chance gives such as it."""
+    incident = math.log(_INCIDENTS / _MEAN_INCIDENT) - excesses / _MEAN_INCIDENT
+    result: Floats = np.logaddexp(math.log1p(-_INCIDENTS) + _log_density(excesses), np.asarray(incident)[..., None])
+    return result
+
+
 def learn(
     state: State, histogram: Floats, contrasts: Contrasts, surprises: Floats, learns: Mask, history: float
 ) -> None:
@@ -134,9 +149,13 @@ def learn_peaks(state: State, surprises: Floats, rows: NDArray[np.int64]) -> Non
 
     An alarm may be an incident, so it teaches nothing of chance; but then the largest of the peaks that chance gives
     would never be seen. Falls of the location show them: what a level does by itself it does both ways, and what is an
-    incident is slow.
+    incident is slow. The end of one is a fall too, so what falls soon after a rise teaches nothing.
     """
     excess = np.maximum(surprises[rows] - FROM_SURPRISE, 0.0)
+    rises = (excess[:, :CHANNELS] > 0).any(axis=1)
+    risen = np.where(rises, 0.0, np.minimum(state["risen"][rows, 0] + 1.0, _BUMP_BUCKETS))
+    state["risen"][rows, 0] = risen
+    excess[risen < _BUMP_BUCKETS, FALL] = 0.0
     over = excess > 0
     begins = over & (state["apart"][rows] >= _APART_BUCKETS)
     before = np.where(begins, 0.0, state["peak"][rows])
@@ -147,9 +166,10 @@ def learn_peaks(state: State, surprises: Floats, rows: NDArray[np.int64]) -> Non
     state["exceeded"][rows] = state["exceeded"][rows] * kept + begins[:, :CHANNELS]
     state["fit"][rows] *= kept[..., None]
     for place, stream in np.argwhere(peak > before):
-        gained = _log_density(peak[place, stream])
+        density = _log_density if stream == FALL else _log_density_of_rises
+        gained = density(peak[place, stream])
         if not begins[place, stream]:
-            gained = gained - _log_density(before[place, stream])
+            gained = gained - density(before[place, stream])
         state["fit"][rows[place], LOCATION if stream == FALL else stream] += gained
     state["peak"][rows] = peak
     state["apart"][rows] = np.where(over, 0.0, np.minimum(state["apart"][rows] + 1.0, _APART_BUCKETS))

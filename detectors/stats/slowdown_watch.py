@@ -29,6 +29,8 @@ from detectors.stats.slowdown_learning import PRIOR_WANDER, chance_rates, learn,
 
 _NONE = -1
 _CALM_BUCKETS = 5
+_ECHO_BUCKETS = 10
+"""The longest windows see for so long what is over."""
 _FULL = 255
 _LEAST_VALUES = 100
 _NORMAL = NormalDist()
@@ -38,7 +40,7 @@ Pooled = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of the watch; spans are in buckets.
+    """What is asked of the watch; spans are in buckets of ``bucket_ms``.
 
     edges             of the histograms, in the unit of the values
     false_per_bucket  the share of buckets that may begin a false alarm
@@ -56,6 +58,7 @@ class Plan:
     min_change: float
     min_change_value: float
     at_least: int
+    bucket_ms: int
     layout: Layout = field(init=False)
 
     def __post_init__(self) -> None:
@@ -184,10 +187,11 @@ class Watch:
         return slow
 
     def _is_news(self, view: "_View", slow: Slow) -> bool:
-        counts = view.state["count"][slow.row, : slow.buckets]
-        shown = _unpacked(view.pooled[slow.row, : slow.buckets], counts)
-        kept = view.state["habits"][slow.row]
-        return habits.is_news(kept, shown, view.plan.edges, view.at_ms, view.plan.false_per_bucket)
+        counts, pooled = view.state["count"][slow.row], view.pooled[slow.row]
+        others = [width for width in WINDOWS if width < slow.buckets]
+        windows = [_unpacked(pooled[:width], counts[:width]) for width in (slow.buckets, *others)]
+        kept, reach_ms = view.state["habits"][slow.row], _ECHO_BUCKETS * self.plan.bucket_ms
+        return habits.is_news(kept, windows, self.plan.edges, view.at_ms, reach_ms, self.plan.false_per_bucket)
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ def test_a_series_whose_surprises_jump_gets_the_room_it_needs() -> None:
     usual = heights(peaks_learned(LOCATION, random.exponential(size=120)))
     jumps = heights(peaks_learned(LOCATION, random.pareto(1.8, 120) * 2.0))
     assert 10 < usual[LOCATION] < 17
-    assert jumps[LOCATION] > usual[LOCATION] + 3
+    assert jumps[LOCATION] > usual[LOCATION] + 2
     assert jumps[1:] == pytest.approx(usual[1:], abs=1e-6)
 
 
@@ -185,6 +185,32 @@ def test_falls_of_the_location_tell_how_far_it_jumps() -> None:
     fallen = peaks_learned(FALL, jumps)
     assert fallen["exceeded"].sum() == 0
     assert heights(fallen)[LOCATION] > heights(peaks_learned(FALL, np.full(120, 0.7)))[LOCATION] + 3
+
+
+def test_what_falls_soon_after_a_rise_teaches_nothing() -> None:
+    """It is the end of what rose: half an hour later, and not after two hours."""
+    jumps = np.random.default_rng(7).pareto(2.0, 60) * 2.0
+    told: list[float] = []
+    for later in (30, 120):
+        state = {name: np.zeros((1, *shape)) for name, shape in shapes(98).items()}
+        row = np.array([0])
+        for jump in jumps.tolist():
+            rise, drop = np.zeros((1, CHANNELS + 1)), np.zeros((1, CHANNELS + 1))
+            rise[0, LOCATION], drop[0, FALL] = FROM_SURPRISE + 0.7, FROM_SURPRISE + jump
+            for surprises, calm_buckets in ((rise, later), (drop, 100)):
+                learn_peaks(state, surprises, row)
+                for _ in range(calm_buckets):
+                    learn_peaks(state, np.zeros((1, CHANNELS + 1)), row)
+        told.append(float(heights(state)[LOCATION]))
+    assert told[1] > told[0] + 3
+
+
+def test_some_incidents_that_were_missed_do_not_make_a_series_deaf() -> None:
+    """A hundred peaks as chance gives them, and among them five that are far out."""
+    usual = np.random.default_rng(6).exponential(size=100)
+    missed = np.concatenate([usual, np.full(5, 7.0)])
+    calm, disturbed = (float(heights(peaks_learned(LOCATION, peaks))[LOCATION]) for peaks in (usual, missed))
+    assert disturbed < calm + 4
 
 
 def test_a_rate_is_that_of_its_height() -> None:
