@@ -10,9 +10,10 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 
-from recognizer import jpeg
+from recognizer import jpeg, strict_jpeg
 from recognizer.fault import InputFault
 from recognizer.inspect import FLOATING, Limits, Pixels, guard, header_issues, pixel_issues, strips
+from recognizer.paths import visible
 from recognizer.picture_format import Header, ImageFormat
 from recognizer.reasons import InputReason
 from recognizer.room import Room
@@ -85,11 +86,15 @@ _LARGE_BYTES: Final = 32 * 1024 * 1024
 
 
 def _shown(data: bytes, name: str, header: Header, limits: Limits, path_issues: tuple[InputReason, ...]) -> Picture:
-    stored = _decode(data, header)
+    strict = strict_jpeg.decode(data, header) if header.format is ImageFormat.JPEG else strict_jpeg.Decoded(None)
+    stored = _decode(data, header) if strict.pixels is None else strict.pixels
+    _check_size(stored, header)
     shape, dtype = stored.shape, stored.dtype
     channels = 1 if stored.ndim == 2 else stored.shape[2]
     if header.format is ImageFormat.JPEG and _ends_in_filler(stored) and _scan_is_short(data[: header.end], stored):
         raise InputFault(InputReason.IMAGE_TRUNCATED, "JPEG is cut off: the lower part of the picture is missing")
+    if strict.damage:
+        raise InputFault(InputReason.IMAGE_CORRUPT, f"JPEG is damaged: {visible(strict.damage, 200)}")
     twelve_bit = dtype == np.uint16 and 0 < int(stored.max()) < _TWELVE_BITS
     rgb, conversion = _to_rgb(_to_eight_bit(stored), has_alpha=header.alpha)
     pixels = rgb if header.format in _TURNED_BY_THE_DECODER else _upright(rgb, header.orientation)
@@ -120,12 +125,15 @@ def _decode(data: bytes, header: Header) -> np.ndarray:
         raise InputFault(InputReason.IMAGE_CORRUPT, f"{header.format.upper()} can't be decoded: {detail}") from error
     if stored is None or stored.size == 0:
         raise InputFault(InputReason.IMAGE_CORRUPT, f"{header.format.upper()} can't be decoded: its data is damaged")
+    return stored
+
+
+def _check_size(stored: np.ndarray, header: Header) -> None:
     sideways = header.format in _TURNED_BY_THE_DECODER and header.orientation > 4
     if stored.shape[:2] != ((header.width, header.height) if sideways else (header.height, header.width)):
         found = f"{stored.shape[1]} × {stored.shape[0]}"
         message = f"the header states {header.width} × {header.height} pixels, the data holds {found}"
         raise InputFault(InputReason.IMAGE_CORRUPT, message)
-    return stored
 
 
 def _to_eight_bit(stored: np.ndarray) -> Pixels:

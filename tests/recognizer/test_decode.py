@@ -209,7 +209,8 @@ def test_the_pixel_limit_is_the_callers(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- damage of every kind
 
-OUTCOMES = {"picture", *(reason for reason in InputReason if reason.startswith("image_"))}
+EMPTY = InputReason.FILE_EMPTY  # where everything was cut
+OUTCOMES = {"picture", EMPTY, *(reason for reason in InputReason if reason.startswith("image_"))}
 
 
 def outcome(data: bytes) -> str:
