@@ -53,5 +53,5 @@ def _is_padding(message: str, data: bytes, header: Header) -> bool:
     found = _BEFORE_THE_END.search(message)
     if found is None:
         return False
-    end = header.end - 2
+    end = (header.end or len(data)) - 2
     return len(set(data[max(0, end - int(found[1])) : end])) <= 1
