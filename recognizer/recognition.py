@@ -246,5 +246,5 @@ def _statistics(output: Any, given: dict[str, Any]) -> dict[str, Any]:
         mean, variance = float(output.mean()), float(output.var())
         derived |= {"mean": mean, "variance": variance}
         if not math.isfinite(mean):
-            derived["image_issues"] = [InputReason.TENSOR_NOT_FINITE.value]
+            derived["tensor_issues"] = [InputReason.TENSOR_NOT_FINITE.value]
     return derived

@@ -187,7 +187,7 @@ def test_odd_pictures_and_answers_cost_their_event_only(sink, capfd):
         r.business_output(200)
     assert types(sink) == ["input_start", "preprocess_complete", "inference_complete", "business_output"]
     assert sink.events[1]["dropped_before"] == 1
-    assert sink.events[1]["image_issues"] == ["tensor_not_finite"]
+    assert sink.events[1]["tensor_issues"] == ["tensor_not_finite"]
     assert "an event was lost" in capfd.readouterr().err
 
 
