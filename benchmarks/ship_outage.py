@@ -1,6 +1,6 @@
 """Elasticsearch away for an hour while the services write on: the shipper's memory, and how fast it catches up.
 
-    python -m benchmarks.ship_outage --live 200
+    python -m benchmarks.ship_outage --live 100
 
 Prints one JSON object, and on stderr each figure as soon as it is known. A real node is killed; the log grows by an
 hour of events at the live rate; the shipper (the daemon's ingest with its Elasticsearch store, in a process of its
@@ -33,8 +33,8 @@ HOUR_S = 3_600
 PAUSE_MS = 30_000
 """The longest pause between two attempts: an hour has at least so many of them."""
 BEFORE = 1_000
-LIVE_A_SECOND = 200
-"""17 million events a day; an hour of them is 250 MiB."""
+LIVE_A_SECOND = 100
+"""8.6 million events a day; an hour of them is 130 MiB."""
 TELL_EVERY_S = 10
 MEMORY_ALLOWED_MIB = 64
 CATCH_UP_WANTED = 5
