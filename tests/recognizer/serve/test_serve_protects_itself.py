@@ -13,11 +13,15 @@ import pytest
 import requests
 
 from recognizer.decode_worker import DecodeWorkers
+from recognizer.device.lane import Lane
 from recognizer.pipeline import Recognizer
 from recognizer.serve.settings import Settings
 from recognizer.sinks import MemorySink
+from tests.support.devices import Mortal
 from tests.support.emission import until
 from tests.support.model import Trained
+from tests.support.networks import Brightness, model_of
+from tests.support.pictures import colours, encoded
 from tests.support.serving import serving, serving_command
 
 TIMEOUT = 30
@@ -139,3 +143,19 @@ def test_the_command_decodes_in_other_processes_and_takes_them_along(digits_mode
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
         assert not any(worker.exists() for worker in workers)
+
+
+def test_a_device_that_died_is_seen_from_outside() -> None:
+    """Whoever watches /healthz starts the service anew; until then callers hear it at once."""
+    recognizer, driver = Recognizer(model_of(Brightness())), Mortal()
+    recognizer._lane = Lane(recognizer._model, driver, largest=4)
+    picture = {"image": ("a.png", encoded(colours(8, 8), "PNG"))}
+    with serving(recognizer, Settings()) as url:
+        assert requests.post(f"{url}/recognize", files=picture, timeout=TIMEOUT).status_code == 200
+        assert requests.get(f"{url}/healthz", timeout=TIMEOUT).status_code == 200
+        driver.dead = True
+        first = requests.post(f"{url}/recognize", files=picture, timeout=TIMEOUT)
+        assert (first.status_code, first.json()["reason"]) == (503, "model_device_lost")
+        assert requests.get(f"{url}/healthz", timeout=TIMEOUT).status_code == 503
+        later = requests.post(f"{url}/recognize", files=picture, timeout=TIMEOUT)
+        assert (later.status_code, "started anew" in later.json()["error"]) == (503, True)
