@@ -116,7 +116,7 @@ class ScoreKind(enum.StrEnum):
     LOGIT = "logit"
 
 
-_Side = Annotated[int, msgspec.Meta(ge=1, le=8192)]
+_Side = Annotated[int, msgspec.Meta(ge=1, le=2048)]  # the trial run at loading takes what these two ask for
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}$")]
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]

@@ -169,6 +169,6 @@ def create_app(recognizer: Recognizer, settings: Settings, decoder: Decoder | No
 
     app = FastAPI(title="wumu", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_api_route("/recognize", service.recognize, methods=["POST"], response_model=None)
-    app.add_api_route("/healthz", service.health, methods=["GET"], response_model=None)
-    app.add_api_route("/metrics", service.metrics, methods=["GET"], response_model=None)
+    app.add_api_route("/healthz", service.health, methods=["GET", "HEAD"], response_model=None)
+    app.add_api_route("/metrics", service.metrics, methods=["GET", "HEAD"], response_model=None)
     return app

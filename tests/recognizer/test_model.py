@@ -153,6 +153,7 @@ def test_a_pickle_under_the_name_of_safe_weights_is_refused_and_never_run(
         lambda manifest: manifest["preprocessing"].update(deviation=[1, 0, 1]),
         lambda manifest: manifest["preprocessing"].update(resize="crop"),
         lambda manifest: manifest["preprocessing"].update(resize="crop", short_side=8),
+        lambda manifest: manifest["preprocessing"].update(height=8192, width=8192),
         lambda manifest: manifest["preprocessing"].update(mean=[0.5]),
         lambda manifest: manifest["preprocessing"].update(interpolation="nearest"),
         lambda manifest: manifest["canary"].update(outputs=[1]),

@@ -108,6 +108,12 @@ def test_broken_json_is_refused(url: str, body: bytes) -> None:
     assert requests.post(f"{url}/recognize", data=body, headers=headers, timeout=TIMEOUT).status_code == 400
 
 
+@pytest.mark.parametrize("page", ["healthz", "metrics"])
+def test_a_watcher_may_ask_without_the_body(url: str, page: str) -> None:
+    answer = requests.head(f"{url}/{page}", timeout=TIMEOUT)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_odd_but_valid_paths_do_no_harm(url: str, root: Path) -> None:
     for path in ("", "a\0b", "\ud800", "~", "http://169.254.169.254/", "x" * 10_000, f"{root}/\u202egnp.png"):
         assert named(url, path).status_code in {403, 404, 422}
