@@ -100,7 +100,7 @@ def test_tune_proposes_lines_to_paste(judged: Place, tmp_path: Path) -> None:
     result = verb(*arguments, "--picture", tmp_path / "costs.png")
     assert result.exit_code == 0, result.stderr
     said = result.stdout.split("\n# errors-by-directory: 0 notices a day instead of ")[1]
-    assert said.endswith(". In its rule write:\n    for: 15m\n")
+    assert said.endswith(". In its rule write:\n    above: 0.4\n    for: 15m\n")
     assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
     answer = json.loads(verb(*arguments, "--json").stdout)
     (tuned,) = answer["rules"]

@@ -78,7 +78,8 @@ def test_without_a_state_it_says_so_and_makes_none(seen: Place, empty: Path) -> 
     result = verb("query", "host: a", "--config", seen.config, "--state", empty)
     assert result.exit_code == 3
     assert result.stderr == (
-        f"wumu: there is no ledger at {empty}/ledger.sqlite\n  what to do: start the daemon first: wumu run; or name its state folder with --state or WUMU_STATE\n"
+        f"wumu: there is no ledger at {empty}/ledger.sqlite\n"
+        "  what to do: start the daemon first: wumu run; or name its state folder with --state or WUMU_STATE\n"
     )
     assert not empty.exists()
 
