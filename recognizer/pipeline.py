@@ -10,13 +10,14 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recognizer.crew import Crew, settle
 from recognizer.decode import DEFAULT_LIMITS, Decoder, PathInput, decode, read
 from recognizer.device.driver import Moments
 from recognizer.device.lane import Handle, Judged
@@ -49,7 +50,7 @@ LEAST_KEPT_SHARE = 0.4
 """A crop that keeps less of a picture's area may have lost what was to be recognised. Of 16:9 it keeps .43."""
 
 
-_Asked = tuple[list[Taken], Future[Handle]]
+_InFlight = tuple[list[Taken], Future[Handle]]
 
 
 class Recognizer:
@@ -78,9 +79,10 @@ class Recognizer:
         self._model = self._lane.model
         self._monitor = TensorMonitor(model.manifest.preprocessing)
         self._repeats = Repeats()
+        self._crew = Crew()
         self._scored = model.manifest.score is not ScoreKind.LOGIT
         self._canary_seconds = None if canary_minutes is None else 60 * canary_minutes
-        self._asked = time.monotonic()
+        self._canary_asked_at = time.monotonic()
         self._limits = limits
         self._low_confidence = low_confidence
         self._device = str(model.device)
@@ -153,11 +155,12 @@ class Recognizer:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         ahead = 2 * batch_size - 1
-        told: _Asked | None = None
+        told: _InFlight | None = None
+        asked: _InFlight | None = None
         source = iter(paths)
         waiting: deque[Future[Taken]] = deque()
-        pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="wumu-decode")
-        network = ThreadPoolExecutor(1, thread_name_prefix="wumu-network")
+        pool = self._crew.pool("wumu-decode", workers or os.cpu_count() or 1)
+        network = self._crew.pool("wumu-network", 1)
         try:
             while True:
                 begun = self._begin(list(itertools.islice(source, ahead - len(waiting))))
@@ -173,12 +176,12 @@ class Recognizer:
                     break
                 told = asked
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            network.shutdown(wait=True, cancel_futures=True)
+            settle(waiting)
+            settle(future for _, future in filter(None, (told, asked)))
 
     def _ask_canary(self) -> None:
-        if self._canary_seconds is not None and time.monotonic() - self._asked >= self._canary_seconds:
-            self._asked = time.monotonic()
+        if self._canary_seconds is not None and time.monotonic() - self._canary_asked_at >= self._canary_seconds:
+            self._canary_asked_at = time.monotonic()
             check_canary(self._model)
 
     def take(self, path: PathInput, received: Received, decoder: Decoder | None = None) -> Taken:

@@ -4,6 +4,7 @@ import gc
 import itertools
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -196,6 +197,16 @@ class Moody(nn.Module):
         if self.mood == "allocates" and bool(dark.any()):
             raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
         return logits
+
+
+def test_calls_leave_no_threads_of_their_own(recognizer: Recognizer, digits: list[tuple[str, str]]) -> None:
+    """What libraries keep for a thread is not freed with it."""
+    paths = [path for path, _ in digits]
+    list(recognizer.recognize(paths))
+    before = {thread.ident for thread in threading.enumerate()}
+    for _ in range(5):
+        list(recognizer.recognize(paths))
+    assert {thread.ident for thread in threading.enumerate()} <= before
 
 
 @pytest.fixture
