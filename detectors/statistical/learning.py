@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Self, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,9 @@ JudgeAll = Callable[[Frame, Sequence[tuple[Series, State]]], list[tuple[State, l
 class Learning(DetectorModel):
     """Parameters of a kind that learns by itself what is usual."""
 
+    keeps_buckets: ClassVar[bool] = True
+    """Whether memory holds the buckets of ``history`` one by one, and so no more than `MOST_BUCKETS`."""
+
     false_alarms: FalseAlarms = Field(
         default=Promise(1, 30 * DAY_MS), description="how many false alarms per series are tolerated, at most"
     )
@@ -66,7 +69,7 @@ class Learning(DetectorModel):
             raise ValueError(f"'min_history' must be at least {_LEAST_BUCKETS} buckets, {least}")
         if self.history_ms < self.min_history:
             raise ValueError("'history' must be at least as long as 'min_history', or it would never speak")
-        if "history" in self.model_fields_set and self.history > MOST_BUCKETS * self.bucket:
+        if self.keeps_buckets and "history" in self.model_fields_set and self.history > MOST_BUCKETS * self.bucket:
             most = format_duration(MOST_BUCKETS * self.bucket)
             raise ValueError(
                 f"'history' may be {MOST_BUCKETS:,} buckets at most, {most}; a longer 'bucket' allows more"
@@ -78,7 +81,7 @@ class Learning(DetectorModel):
     @property
     def history_ms(self) -> int:
         """``history``, or what memory holds of short buckets."""
-        return min(self.history, MOST_BUCKETS * self.bucket)
+        return min(self.history, MOST_BUCKETS * self.bucket) if self.keeps_buckets else self.history
 
     def learn(
         self, query: Query, frame: Frame, memory: Mapping[Key, Memory], layout: type[State], judge: Judge[State]

@@ -10,11 +10,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
 import msgspec
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from detectors.base import Progress
 from detectors.duration import DAY_MS
@@ -49,6 +49,8 @@ class State(LearnedState, frozen=True, kw_only=True):
 class Unusual(Learning):
     """A number per bucket has left the band that its own past makes one expect."""
 
+    keeps_buckets: ClassVar[bool] = False
+
     silence_counts: ClassVar[bool] = False
     """Whether a series says something by not being in a frame."""
 
@@ -59,20 +61,6 @@ class Unusual(Learning):
     min_change_value: float = Field(
         default=0.0, ge=0, allow_inf_nan=False, description="smaller changes are not reported, in the value's unit"
     )
-
-    @model_validator(mode="after")
-    def _history_fits(self) -> Self:
-        if self.min_history < 10 * self.bucket:
-            raise ValueError("'min_history' must be at least 10 buckets")
-        if self.history < self.min_history:
-            raise ValueError("'history' must be at least as long as 'min_history', or it would never speak")
-        if self.adapt_after < self.min_history:
-            raise ValueError("'adapt_after' must be at least as long as 'min_history': the new usual must be learned")
-        return self
-
-    @property
-    def history_ms(self) -> int:
-        return self.history
 
     @property
     def promised(self) -> float:
