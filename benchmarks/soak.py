@@ -41,6 +41,7 @@ BATCH = 16
 ROUNDS_OF_WARMING = 30
 PARTS = 60
 SAMPLES_A_PART = 12
+LEAST_SAMPLES = 3
 LONGEST_ROUND_S = 10.0
 """Of a round that took longer, no more counts as time under load: somebody stopped the process."""
 GROWTH_ALLOWED = 0.01
@@ -66,8 +67,8 @@ class Course:
         """The verdict over what there is so far, with the figures that it follows from."""
         quarter = max(1, len(self.seconds) // 4)
         first, last = (statistics.median(part) for part in (self.memory_mib[:quarter], self.memory_mib[-quarter:]))
-        found, hours = theilslopes(*self._parts(), alpha=0.95), self.seconds[-1] / 3_600
-        slope, low, high = (float(each) * 3_600 for each in (found.slope, found.low_slope, found.high_slope))
+        slope, low, high = self._slope()
+        hours = self.seconds[-1] / 3_600
         allowed = max(NOISE_MIB, first * GROWTH_ALLOWED)
         return {
             "benchmark": "soak",
@@ -87,6 +88,13 @@ class Course:
             "pictures": self.pictures,
             "pictures_per_second": round(self.pictures / self.seconds[-1], 1),
         }
+
+    def _slope(self) -> tuple[float, float, float]:
+        """MiB an hour with the limits; 0 of a run that was cut short after fewer than `LEAST_SAMPLES`."""
+        if len(self.seconds) < LEAST_SAMPLES:
+            return 0.0, 0.0, 0.0
+        found = theilslopes(*self._parts(), alpha=0.95)
+        return found.slope * 3_600, found.low_slope * 3_600, found.high_slope * 3_600
 
     def _parts(self) -> tuple[list[float], list[float]]:
         """Medians of the memory in equal parts of the run, and their middles in seconds."""

@@ -50,7 +50,7 @@ def test_a_picture_comes_back_as_without_a_worker(workers: DecodeWorkers, tmp_pa
 def test_a_fault_comes_back_as_without_a_worker(workers: DecodeWorkers) -> None:
     assert fault_of(workers, PNG[:-20]).reason == Reason.IMAGE_TRUNCATED
     assert fault_of(workers, b"text").reason == Reason.IMAGE_NOT_AN_IMAGE
-    assert fault_of(workers, b"").reason == Reason.IMAGE_NOT_AN_IMAGE
+    assert fault_of(workers, b"").reason == Reason.FILE_EMPTY
     raised = fault_of(workers, b"RAISE")
     assert (raised.reason, raised.message) == (Reason.IMAGE_CORRUPT, "RuntimeError: ‹U+202E›never seen")
     assert fault_of(workers, b"MEMORY").reason == Reason.IMAGE_TOO_MANY_PIXELS
@@ -75,7 +75,7 @@ def test_a_decoder_that_dies_is_replaced_and_its_file_refused_from_then_on(
 def test_one_death_may_be_an_accident(workers: DecodeWorkers, tmp_path: Path) -> None:
     """The second attempt answers, so that the file is not condemned."""
     before = workers.deaths
-    assert fault_of(workers, b"ONCE " + os.fsencode(tmp_path / "marker")).reason == Reason.IMAGE_NOT_AN_IMAGE
+    assert fault_of(workers, b"ONCE " + os.fsencode(tmp_path / "marker")).reason == Reason.FILE_EMPTY
     assert workers.deaths == before + 1
 
 
