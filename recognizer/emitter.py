@@ -13,8 +13,8 @@ from time import time_ns
 from typing import Any, Final
 
 from recognizer.batch import MOST, join_lines
-from recognizer.encode import OPTIONS, as_text, careful, dumps, encode, known
-from recognizer.limits import MAX_STRING_CHARACTERS, SCHEMA_VERSION
+from recognizer.encode import as_text, encode
+from recognizer.limits import SCHEMA_VERSION
 from recognizer.paths import parent, visible
 from recognizer.sinks import Sink, say
 
@@ -119,12 +119,7 @@ class Emitter:
             if head is not None and not self.dropped and self._stamped.isdisjoint(fields):
                 # What all events of a type have in common is encoded once; a number and the time make them differ.
                 fields["timestamp"] = time_ns() // 1_000_000
-                try:  # what `encode` does, without the price of its call
-                    body = dumps(fields, known, OPTIONS)
-                except (TypeError, RecursionError):
-                    body = b""
-                body = body if 0 < len(body) <= MAX_STRING_CHARACTERS else careful(fields)
-                line = head + b'%d",' % self._next() + body[1:]
+                line = head + b'%d",' % self._next() + encode(fields)[1:]
             else:
                 dropped = self._take_losses()
                 line = self._stamp(event_type, fields, dropped)

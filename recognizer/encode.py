@@ -160,7 +160,7 @@ def _dumps(event: Mapping[str, Any]) -> bytes:
     return json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def careful(event: Mapping[str, Any]) -> bytes:
+def _careful(event: Mapping[str, Any]) -> bytes:
     """The line of any event: the slow way that can't fail."""
     result = _plain_event(event)
     line = _dumps(result)
@@ -187,7 +187,7 @@ def _shortened(event: dict[str, Any]) -> dict[str, Any]:
     return ordered | {"truncated_fields": [*event.get("truncated_fields", ()), *gone][:MAX_TRUNCATED_NAMES]}
 
 
-def known(value: Any) -> Any:
+def _known(value: Any) -> Any:
     """What orjson asks about: a type that it does not know, made plain."""
     walk = _Plain()
     result = walk.value(value)
@@ -199,31 +199,33 @@ def known(value: Any) -> Any:
 def _known_of_many(value: Any) -> Any:
     if isinstance(value, bytes):
         raise TypeError("bytes may be a path, which is decoded as the file system does")
-    return known(value)
+    return _known(value)
 
 
 def _not_installed(_value: Any, _default: Callable[[Any], Any], _options: int) -> bytes:
     raise TypeError("orjson is not installed: the careful way makes the line")
 
 
-OPTIONS: Final = orjson.OPT_APPEND_NEWLINE if orjson is not None else 0
-dumps: Final[Callable[[Any, Callable[[Any], Any], int], bytes]] = orjson.dumps if orjson is not None else _not_installed
-"""``dumps(event, known, OPTIONS)`` is the line of an event of which orjson knows everything.
+_OPTIONS: Final = orjson.OPT_APPEND_NEWLINE if orjson is not None else 0
+_quick: Final[Callable[[Any, Callable[[Any], Any], int], bytes]] = (
+    orjson.dumps if orjson is not None else _not_installed
+)
+"""``_quick(event, _known, _OPTIONS)`` is the line of an event of which orjson knows everything.
 
 Integers beyond 64 bits, text with half surrogates and keys that are no text raise TypeError, deep nests RecursionError:
-those go the `careful` way; so do long lines, in which a text may be over its limit.
+those go the careful way; so do long lines, in which a text may be over its limit.
 """
 
 
 def encode(event: dict[str, Any]) -> bytes:
     """One event to one line of UTF-8 JSON with its newline. Keys of the event must be text."""
     try:
-        line = dumps(event, known, OPTIONS)
+        line = _quick(event, _known, _OPTIONS)
     except (TypeError, RecursionError):
-        return careful(event)
-    return line if len(line) <= MAX_STRING_CHARACTERS else careful(event)
+        return _careful(event)
+    return line if len(line) <= MAX_STRING_CHARACTERS else _careful(event)
 
 
 def encode_each(events: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """The line of each event. TypeError where one needs to be looked at alone; texts in long lines may be too long."""
-    return map(dumps, events, repeat(_known_of_many), repeat(OPTIONS))
+    return map(_quick, events, repeat(_known_of_many), repeat(_OPTIONS))
