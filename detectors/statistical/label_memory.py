@@ -160,7 +160,7 @@ class Watch:
     """A series while its fresh buckets are judged.
 
     excess      the bets on single labels; its counts are the usual mix
-    seen        one bit per hash of a label that was ever seen, compressed, after its checksum
+    seen        one bit per hash of a label that was ever seen, compressed
     references  the views of past blocks, one row per view, oldest first
     same_time   the shares of `CELLS` that the labels are dealt to, by the time of day
     blocks      how many were learned

@@ -152,8 +152,8 @@ class Latency(Learning):
             verdict = self._watch.step(batch, rows, histograms, start_ms // self.bucket, start_ms)
             findings.extend(self._finding(frame.series[slow.row].key, frame, start_ms, slow) for slow in verdict.slow)
         kept = {key: memory[key] for key in states}
-        head = {"version": 2, "query": name, "judged_ms": frame.interval.end_ms}
-        kept.update(zip((series.key for series in frame.series), _packed(batch, head), strict=True))
+        packed = _packed(batch, name, frame.interval.end_ms)
+        kept.update(zip((series.key for series in frame.series), packed, strict=True))
         return Detection(in_order(findings), kept)
 
     def progress(self, memory: Memory) -> Progress:
@@ -179,7 +179,7 @@ class Latency(Learning):
         arrays = layout.split(batch.numbers)
         start_anew(arrays, batch.pooled, 0, min(max(state.newest + 1 - since, 0), DEPTH))
         batch.numbers, batch.since = layout.join(arrays), np.array([-1])
-        return _packed(batch, {"version": 2, "query": state.query, "judged_ms": state.judged_ms})[0]
+        return _packed(batch, state.query, state.judged_ms)[0]
 
     def _unpacked(self, states: Sequence[State | None]) -> Batch:
         """The states side by side; one that is missing or damaged begins anew."""
@@ -255,15 +255,17 @@ def _histograms(cells: Sequence[tuple[int, Bins]], bins: int) -> tuple[np.ndarra
     return rows, histograms
 
 
-def _packed(batch: Batch, head: Memory) -> list[Memory]:
-    """Every row as a memory."""
+def _packed(batch: Batch, query: str, judged_ms: int) -> list[Memory]:
+    """Every row as a memory: a `State` of builtins."""
     packed: list[Memory] = []
     for row in range(len(batch.newest)):
         numbers, pooled = to_text(batch.numbers[row]), to_text(batch.pooled[row])
         since = int(batch.since[row])
         packed.append(
             {
-                **head,
+                "version": 2,
+                "query": query,
+                "judged_ms": judged_ms,
                 "numbers": numbers,
                 "pooled": pooled,
                 "checksum": _checksum(numbers, pooled),
