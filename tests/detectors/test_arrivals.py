@@ -2,33 +2,20 @@
 
 from daemon.store.base import Ask
 from detectors.arrivals import arrival_fields, arrival_interval, arrival_query, arrival_totals_query, arrivals
-from detectors.condition import equals
 from detectors.duration import HOUR_MS
-from detectors.evidence import beyond
 from detectors.finding import Evidence, Expected, Finding, Reason
 from detectors.frame import Interval, Key
 from detectors.matching.count import Count
 from detectors.suspects import Arrival, Suspect, Tally, rank
 from tests.detectors.story import T0_MS, Story
+from tests.support.findings import low_scores
 
 FIELDS = ("host", "file_dir", "channel_conversion", "reason", "top1_label")
-INFERENCE = equals("event_type", "inference_complete")
 
 
-def low_scores(key: Key, since_s: float, at_s: float) -> Finding:
-    """Somebody finds that the scores of ``key`` have fallen."""
-    since_ms, at_ms = T0_MS + round(since_s * 1_000), T0_MS + round(at_s * 1_000)
-    return Finding(
-        key=key,
-        at_ms=at_ms,
-        since_ms=since_ms,
-        reason=Reason.CONFIDENCE_DRIFT,
-        observed=0.2,
-        expected=Expected(low=0.5),
-        unit="",
-        score=2.0,
-        evidence=beyond(INFERENCE, "top1_score", 0.5, Interval(since_ms, at_ms), high=False),
-    )
+def fallen(key: Key, since_s: float, at_s: float) -> Finding:
+    """Low scores between two seconds of the story."""
+    return low_scores(key, T0_MS + round(since_s * 1_000), T0_MS + round(at_s * 1_000))
 
 
 def new_in(story: Story, finding: Finding) -> tuple[Suspect, ...]:
@@ -53,7 +40,7 @@ def a_release(*, from_s: float) -> Story:
 
 def test_what_came_with_the_change_is_named_though_it_stands_in_other_events() -> None:
     """All scores of the folder are low, so nothing tells bad from good: the conversion is what is new."""
-    finding = low_scores((("file_dir", "/d0"),), 6_000, 7_200)
+    finding = fallen((("file_dir", "/d0"),), 6_000, 7_200)
     (only,) = new_in(a_release(from_s=6_000), finding)
     assert (only.field, only.value, only.arrived) == ("channel_conversion", "none", True)
     assert (only.bad, only.bad_total, only.base, only.base_total) == (30, 30, 0, 90)
@@ -61,7 +48,7 @@ def test_what_came_with_the_change_is_named_though_it_stands_in_other_events() -
 
 def test_what_was_there_before_did_not_come_with_the_change() -> None:
     """The conversion changed an hour earlier."""
-    assert new_in(a_release(from_s=4_000), low_scores((), 6_000, 7_200)) == ()
+    assert new_in(a_release(from_s=4_000), fallen((), 6_000, 7_200)) == ()
 
 
 def test_a_field_that_few_events_have_says_little() -> None:
@@ -69,19 +56,19 @@ def test_a_field_that_few_events_have_says_little() -> None:
     story = a_release(from_s=9_999)
     for second in range(7_000, 7_005):
         story.happens(second, "input_error", reason="file_missing", file_dir="/d0", host="h0")
-    assert new_in(story, low_scores((), 6_000, 7_200)) == ()
+    assert new_in(story, fallen((), 6_000, 7_200)) == ()
 
 
 def test_an_hour_before_the_change_is_looked_at_or_as_long_as_it_lasts() -> None:
     """What did not come for a minute is not new."""
     at_ms = T0_MS + 10_000_000
-    assert arrival_interval(low_scores((), 9_940, 10_000)) == Interval(at_ms - 60_000 - HOUR_MS, at_ms)
-    assert arrival_interval(low_scores((), 2_000, 10_000)) == Interval(at_ms - 16_000_000, at_ms)
+    assert arrival_interval(fallen((), 9_940, 10_000)) == Interval(at_ms - 60_000 - HOUR_MS, at_ms)
+    assert arrival_interval(fallen((), 2_000, 10_000)) == Interval(at_ms - 16_000_000, at_ms)
 
 
 def test_a_finding_without_bad_events_or_without_duration_is_not_asked_about() -> None:
     """A host that is silent has sent nothing since."""
-    assert arrival_fields(low_scores((), 100, 100), FIELDS) == ()
+    assert arrival_fields(fallen((), 100, 100), FIELDS) == ()
     silent = Finding(
         key=(),
         at_ms=T0_MS,
@@ -98,7 +85,7 @@ def test_a_finding_without_bad_events_or_without_duration_is_not_asked_about() -
 
 def test_no_events_at_all_are_no_arrival() -> None:
     """The store was emptied in between."""
-    assert new_in(Story(Count(at_least=1)), low_scores((), 100, 200)) == ()
+    assert new_in(Story(Count(at_least=1)), fallen((), 100, 200)) == ()
 
 
 def test_the_folder_comes_before_what_is_new_in_it() -> None:

@@ -4,35 +4,28 @@ from typing import Any
 
 import pytest
 
-from daemon.alerts.model import Alert, State
 from daemon.notify.channel import Notice, Occasion
 from daemon.notify.render import render
 from detectors.suspects import Suspect
 from rules.model import Language, Severity
-from tests.support.findings import finding, rule
+from tests.support.findings import finding, firing, rule
 
 AT_MS = 1_795_372_621_000
 
 
 def told(language: Language, **more: Any) -> Any:
     """The message about an alert whose bad events are grey pictures on one host, unless ``more`` says otherwise."""
-    found = finding(AT_MS)
-    alert = Alert(
-        id="alert-1",
-        rule_id="a-rule",
-        key=found.key,
-        state=State.FIRING,
-        severity=Severity.CRITICAL,
-        active_at_ms=AT_MS,
-        last_seen_ms=AT_MS,
-        finding=found,
-        peak=found,
-    )
     counts = {"bad": 18, "bad_total": 20, "base": 2, "base_total": 100, "lift": 45.0, "significance": 1e-9}
     pair: dict[str, Any] = {"field": "host", "value": "gpu\u200b-2", "also": ("channels", "1")}
     suspect = Suspect(**{**pair, **counts, **more})
+    alert = firing(finding(AT_MS), Severity.CRITICAL)
     notice = Notice(
-        alert=alert, rule=rule(None), occasion=Occasion.FIRING, decided_at_ms=AT_MS, samples=(), suspects=(suspect,)
+        alert=alert,
+        rule=rule(None),
+        occasion=Occasion.FIRING,
+        decided_at_ms=AT_MS,
+        samples=(),
+        suspects=(suspect,),
     )
     made = render(notice, channel="ops", language=language)
     assert made.failure is None

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from daemon.alerts.model import Alert, State
 from daemon.notify.announce import Announcer
 from daemon.notify.channel import Occasion
 from daemon.notify.decide import Telling
@@ -16,16 +15,14 @@ from daemon.store.checks import MakeStore
 from daemon.store.conformance.support import HOUR_MS, MINUTE_MS, START_MS, batch, event
 from daemon.store.reference import ReferenceStore
 from detectors.condition import equals
-from detectors.evidence import beyond
-from detectors.finding import Evidence, Expected, Finding, Reason
+from detectors.finding import Evidence, Finding
 from detectors.frame import Interval, Key
 from recognizer.events import Event
 from recognizer.paths import visible
-from rules.model import Config, Plugin, Severity
+from rules.model import Config, Plugin
 from tests.daemon.store.stores import COMPARED_STORES
-from tests.support.findings import finding, rule
+from tests.support.findings import finding, firing, low_scores, rule
 
-INFERENCE = equals("event_type", "inference_complete")
 CHANGED_MS, TOLD_MS = START_MS + 2 * HOUR_MS, START_MS + 2 * HOUR_MS + 30 * MINUTE_MS
 ODD_FOLDER = '/upload/图 "片"\u200b\\*'
 
@@ -50,43 +47,26 @@ def _traffic() -> list[Event]:
     return events
 
 
-def _low_scores(key: Key) -> Finding:
-    return Finding(
-        key=key,
-        at_ms=TOLD_MS,
-        since_ms=CHANGED_MS,
-        reason=Reason.CONFIDENCE_DRIFT,
-        observed=0.2,
-        expected=Expected(low=0.5),
-        unit="",
-        score=2.0,
-        evidence=beyond(INFERENCE, "top1_score", 0.5, Interval(CHANGED_MS, TOLD_MS), high=False),
-    )
+def _low(key: Key) -> Finding:
+    return low_scores(key, CHANGED_MS, TOLD_MS)
 
 
 def _failures() -> Finding:
     bad = equals("event_type", "input_error")
-    return finding(TOLD_MS, key=(), since_ms=CHANGED_MS, evidence=Evidence(Interval(START_MS, TOLD_MS), bad, INFERENCE))
+    return finding(
+        TOLD_MS,
+        key=(),
+        since_ms=CHANGED_MS,
+        evidence=Evidence(Interval(START_MS, TOLD_MS), bad, equals("event_type", "inference_complete")),
+    )
 
 
 def _told(store: EventStore, found: Finding) -> list[dict[str, Any]]:
     """The suspects of the message about ``found``, as a webhook has them."""
     plugin = Plugin(kind="webhook", parameters=WebhookParameters(url="https://hooks.example.com/"))
     heard = rule(None)
-    alert = Alert(
-        id="alert-1",
-        rule_id=heard.id,
-        key=found.key,
-        state=State.FIRING,
-        severity=Severity.WARNING,
-        active_at_ms=found.at_ms,
-        last_seen_ms=found.at_ms,
-        finding=found,
-        peak=found,
-        fired_at_ms=found.at_ms,
-    )
     announcer = Announcer(Config(rules=(heard,), channels={"ops": plugin}), store)
-    ((_, message),) = announcer.messages([(heard, Telling(Occasion.FIRING, alert, 0))], TOLD_MS)
+    ((_, message),) = announcer.messages([(heard, Telling(Occasion.FIRING, firing(found), 0))], TOLD_MS)
     suspects: list[dict[str, Any]] = message.data["suspects"]
     return suspects
 
@@ -109,7 +89,7 @@ def store(make_store: MakeStore) -> Iterator[EventStore]:
 @pytest.mark.parametrize("make_store", COMPARED_STORES, indirect=True)
 def test_every_store_names_the_same_suspects(store: EventStore, oracle: ReferenceStore) -> None:
     """Two values together, a value of another event type that came with the change, and a folder with an odd name."""
-    findings = (_low_scores(()), _low_scores((("host", "h2"),)), _failures())
+    findings = (_low(()), _low((("host", "h2"),)), _failures())
     pair, release, folder = told = [_told(store, found) for found in findings]
     assert told == [_told(oracle, found) for found in findings]
     assert {(pair[0]["field"], pair[0]["value"]), (pair[0]["also"]["field"], pair[0]["also"]["value"])} == {
