@@ -60,12 +60,11 @@ def read(
     """The picture at ``path``; every fault comes as an `InputFault` with a closed reason."""
     source = read_file(path, limits.max_file_bytes, access)
     try:
-        picture = (decoder or decode)(source.data, source.text, limits, source.path_issues)
+        picture = (decoder or decode)(source.data, source.text, limits, source.path.issues)
     except InputFault as fault:
-        fault.path_issues = source.path_issues
-        fault.path_suggested = source.repaired
+        fault.path = source.path
         raise
-    return picture if source.repaired is None else replace(picture, repaired=source.repaired)
+    return picture if source.path.suggested is None else replace(picture, repaired=source.path.suggested)
 
 
 # ---------------------------------------------------------------- the pixels

@@ -5,13 +5,14 @@ Standard library only. For services that decode with whatever they like and only
 """
 
 import os
-import stat
 from typing import Any, Final
 
 from recognizer.encode import as_text
 from recognizer.missing import explain
+from recognizer.opened import opened_file
+from recognizer.path_findings import PathFindings
 from recognizer.paths import inspect
-from recognizer.reasons import DISK_REASONS, InputReason
+from recognizer.reasons import InputReason
 from recognizer.system_errors import BY_ERRNO, reason_of
 
 # What the usual libraries say, as exception class or in the text, in lower case.
@@ -30,6 +31,7 @@ _BY_WORD: Final = (
     ("is a directory", InputReason.FILE_IS_DIRECTORY),
 )
 _IMAGE_BEGINNINGS: Final = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+_LONGEST_BEGINNING: Final = 16
 NO_PATH: Final = object()
 """For an error that belongs to no path: None would be a path of the wrong type."""
 _ABSENT: Final = frozenset(
@@ -63,23 +65,17 @@ def diagnose(error: object, path: object, stated: object = None) -> dict[str, An
         reason = _of_error(error)
         if reason is None or reason in _ABSENT:
             reason = _of_file(path) or reason
-    fields: dict[str, Any] = {}
-    names = [issue.reason for issue in issues]
+    found = PathFindings.of(issues)
     open_question = not known and (reason is None or reason in _ABSENT)
     if isinstance(path, str) and (issues or reason in _ABSENT):
         missing = explain(path, reason or InputReason.UNSPECIFIED, search=open_question)
-        fields = missing.fields()
+        found = missing.findings
         if open_question:
             reason = missing.reason
-        if missing.reason in DISK_REASONS:
-            names = [missing.reason, *names]
     elif issues and open_question:
-        reason = names[0]
-    if stated is not None and not known:
-        fields["reason_given"] = stated
-    if names:
-        fields["path_issues"] = list(dict.fromkeys(one.value for one in names))
-    return {"reason": (reason or InputReason.UNSPECIFIED).value, **fields}
+        reason = issues[0].reason
+    given = {"reason_given": stated} if stated is not None and not known else {}
+    return {"reason": (reason or InputReason.UNSPECIFIED).value, **given, **found.fields()}
 
 
 def _of_error(error: object) -> InputReason | None:
@@ -93,24 +89,21 @@ def _of_error(error: object) -> InputReason | None:
 
 def _of_file(path: object) -> InputReason | None:
     """What the disk says about the path; None where a file with something in it can be read."""
-    if not isinstance(path, (str, bytes)):
-        return None
+    begin = _beginning(path) if isinstance(path, (str, bytes)) else None
+    return begin if isinstance(begin, InputReason) else None
+
+
+def _beginning(path: str | bytes) -> bytes | InputReason | None:
+    """The file's first bytes, or why there are none; None where the disk can't be asked."""
     try:
-        # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except OSError as fault:
-        return reason_of(fault, path)
+        with opened_file(path) as opened:
+            if opened.fault is not None:
+                return opened.fault.reason
+            return os.read(opened.handle, _LONGEST_BEGINNING) or InputReason.FILE_EMPTY
+    except OSError as error:
+        return reason_of(error, path)
     except ValueError:  # NUL, or text that the file system's encoding lacks: the path's own issues say so
         return None
-    try:
-        status = os.fstat(handle)
-        if stat.S_ISDIR(status.st_mode):
-            return InputReason.FILE_IS_DIRECTORY
-        if not stat.S_ISREG(status.st_mode):
-            return InputReason.FILE_NOT_REGULAR
-        return None if status.st_size else InputReason.FILE_EMPTY
-    finally:
-        os.close(handle)
 
 
 def of_content(path: object, platform: str = os.name) -> InputReason | None:
@@ -118,15 +111,7 @@ def of_content(path: object, platform: str = os.name) -> InputReason | None:
 
     On Windows (``platform`` ``nt``) a name beyond ASCII is enough: OpenCV looks for it under another one.
     """
-    if not isinstance(path, (str, bytes)) or _of_file(path) is not None:
-        return None
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        try:
-            begin = os.read(handle, 16)
-        finally:
-            os.close(handle)
-    except (OSError, ValueError):
+    if not isinstance(path, (str, bytes)) or not isinstance(begin := _beginning(path), bytes):
         return None
     if not begin.startswith(_IMAGE_BEGINNINGS):
         return InputReason.IMAGE_NOT_AN_IMAGE

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from recognizer.path_findings import NOTHING_FOUND, PathFindings
 from recognizer.reasons import InputReason
 
 
@@ -10,20 +11,14 @@ from recognizer.reasons import InputReason
 class InputFault(Exception):
     """A picture that can't be recognised.
 
-    reason                what kind of fault; it names the remedy's page
-    message               what happened to this very file, one line, untrusted text already made visible
-    path_issues           what is wrong with the path, seen without touching the disk
-    path_cleaned          the path without those faults, when it differs
-    path_cleaned_exists   whether a file stands there
-    path_suggested        the existing file that was probably meant
+    reason     what kind of fault; it names the remedy's page
+    message    what happened to this very file, one line, untrusted text already made visible
+    path       what was found out about the path
     """
 
     reason: InputReason
     message: str
-    path_issues: tuple[InputReason, ...] = field(default=(), kw_only=True)
-    path_cleaned: str | None = field(default=None, kw_only=True)
-    path_cleaned_exists: bool | None = field(default=None, kw_only=True)
-    path_suggested: str | None = field(default=None, kw_only=True)
+    path: PathFindings = field(default=NOTHING_FOUND, kw_only=True)
 
     def __str__(self) -> str:
         return self.message
@@ -38,12 +33,4 @@ class InputFault(Exception):
 
     def fields(self) -> dict[str, Any]:
         """What an ``input_error`` tells of it."""
-        known = {
-            "error": self.message,
-            "reason": self.reason.value,
-            "path_issues": [issue.value for issue in self.path_issues] or None,
-            "path_cleaned": self.path_cleaned,
-            "path_cleaned_exists": self.path_cleaned_exists,
-            "path_suggested": self.path_suggested,
-        }
-        return {name: value for name, value in known.items() if value is not None}
+        return {"error": self.message, "reason": self.reason.value, **self.path.fields()}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from recognizer.fault import InputFault
+from recognizer.formats.base import first_line
 from recognizer.manifest import ScoreKind
 from recognizer.reasons import InputReason
 from recognizer.scores import entropy, scores
@@ -128,12 +129,12 @@ def as_fault(error: Exception) -> InputFault:
     """What a network or its device raised, as the pictures' reason; nothing of the error's traceback is kept."""
     if isinstance(error, InputFault):
         return InputFault(error.reason, error.message)
-    return InputFault(_reason(error, InputReason.MODEL_FAILED), _first_line(error))
+    return InputFault(_reason(error, InputReason.MODEL_FAILED), first_line(error))
 
 
 def as_lost(error: Exception) -> InputFault:
     """The same of what came up where the device was only waited for: it fails there for nothing but its own end."""
-    return InputFault(_reason(error, InputReason.MODEL_DEVICE_LOST), _first_line(error))
+    return InputFault(_reason(error, InputReason.MODEL_DEVICE_LOST), first_line(error))
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -148,7 +149,3 @@ def _reason(error: Exception, otherwise: InputReason) -> InputReason:
         return InputReason.MODEL_OUT_OF_MEMORY
     lost = any(word in str(error).lower() for word in _DEVICE_LOST)
     return InputReason.MODEL_DEVICE_LOST if lost else otherwise
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

@@ -6,12 +6,12 @@ docs/reference/model-format.md describes every field.
 
 import enum
 import hashlib
-import os
-import stat
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+
+from recognizer.opened import opened_file
 
 MANIFEST_NAME = "model.json"
 FORMAT_VERSION = 1
@@ -225,27 +225,22 @@ def read_part(folder: Path, name: str, limit_bytes: int | None = None) -> bytes:
     """The bytes of one file of the folder."""
     path = folder / name
     try:
-        with open(path, "rb", opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            message = None
-            if not stat.S_ISREG(status.st_mode):  # of a device the bytes never end
+        with opened_file(path) as opened:
+            size, message = opened.status.st_size, None
+            if opened.fault is not None:
                 message = f"{path} is no regular file"
-            elif limit_bytes is not None and status.st_size > limit_bytes:
-                message = f"{path} has {status.st_size} bytes, more than {limit_bytes}"
+            elif limit_bytes is not None and size > limit_bytes:
+                message = f"{path} has {size} bytes, more than {limit_bytes}"
             if message is not None:
                 raise ModelError(ModelFault.FILE_UNREADABLE, message, hint="check that it is the right file")
-            return stream.read()
+            with open(opened.handle, "rb", closefd=False) as stream:
+                return stream.read()
     except FileNotFoundError as error:
         code = ModelFault.MANIFEST_MISSING if name == MANIFEST_NAME else ModelFault.FILE_MISSING
         raise ModelError(code, f"{path} is missing", hint="copy the whole model folder again") from error
     except OSError as error:
         message = f"{path} can't be read: {error.strerror}"
         raise ModelError(ModelFault.FILE_UNREADABLE, message, hint="check its owner and permissions") from error
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opening a FIFO that nobody writes to would wait for ever."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_checked(folder: Path, part: CheckedFile, limit_bytes: int | None = None) -> bytes:

@@ -3,11 +3,11 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from recognizer.doctor import Meant, is_inside, own_folder, what_was_meant
+from recognizer.path_findings import PathFindings
 from recognizer.paths import PathIssue, clean, inspect
-from recognizer.reasons import InputReason
+from recognizer.reasons import DISK_REASONS, InputReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,16 @@ class Missing:
     cleaned_exists: bool | None = None
     meant: Meant | None = None
 
-    def fields(self) -> dict[str, Any]:
-        """As an event has them."""
-        return character_fields(self.issues) | {
-            name: value
-            for name, value in (
-                ("path_cleaned", self.cleaned),
-                ("path_cleaned_exists", self.cleaned_exists),
-                ("path_suggested", None if self.meant is None else self.meant.path),
-            )
-            if value is not None
-        }
+    @property
+    def findings(self) -> PathFindings:
+        """The same as events and results tell it."""
+        return PathFindings.of(
+            self.issues,
+            self.reason if self.reason in DISK_REASONS else None,
+            cleaned=self.cleaned,
+            cleaned_exists=self.cleaned_exists,
+            suggested=None if self.meant is None else self.meant.path,
+        )
 
 
 def explain(path: str, otherwise: InputReason, roots: Sequence[str] | None = None, *, search: bool = True) -> Missing:
@@ -59,11 +58,3 @@ def explain(path: str, otherwise: InputReason, roots: Sequence[str] | None = Non
     may_look = roots is None or is_inside(cleaned, roots)
     exists = os.path.isfile(cleaned) if may_look else None  # noqa: PTH113 - never raises
     return Missing(reason, issues, cleaned, exists, meant)
-
-
-def character_fields(issues: Sequence[PathIssue]) -> dict[str, Any]:
-    """The place of the worst fault that has one."""
-    for issue in issues:
-        if issue.code_point:
-            return {"path_character": issue.code_point, "path_position": issue.position + 1}
-    return {}

@@ -29,7 +29,6 @@ from recognizer.manifest import (
     read_part,
     sha256_of,
 )
-from recognizer.paths import visible
 from recognizer.scores import scores
 from recognizer.sinks import say
 from recognizer.weights import labels_count
@@ -156,7 +155,7 @@ def choose_device(device: str) -> torch.device:
         try:
             return _usable(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         except (RuntimeError, AssertionError) as error:
-            say(f"the GPU can't be used, the processor is: {visible(first_line(error))}")
+            say(f"the GPU can't be used, the processor is: {first_line(error)}")
             return torch.device("cpu")
     try:
         place = torch.device(device)

@@ -30,14 +30,15 @@ from recognizer.inspect import Limits
 from recognizer.manifest import ModelError, ScoreKind
 from recognizer.model import Model, load
 from recognizer.model_events import check_canary, tell_loaded, tell_refused, tell_shift
+from recognizer.path_findings import NOTHING_FOUND, PathFindings
 from recognizer.paths import visible
 from recognizer.preprocess import Form, channel_conversion, form
 from recognizer.reasons import InputReason
-from recognizer.repeats import Repeats
+from recognizer.repeats import Repeats, likeness
 from recognizer.result import Result
 from recognizer.sound import is_installed
-from recognizer.source import ANY_FILE, Access, issue_reasons
-from recognizer.taken import Moment, Received, Taken
+from recognizer.source import ANY_FILE, Access, as_text
+from recognizer.taken import Decoded, Moment, Ready, Received, Refused, Taken
 from recognizer.tensor_facts import TensorFacts
 from recognizer.tensor_monitor import TensorMonitor
 
@@ -229,56 +230,64 @@ class Recognizer:
         self, path: object, events: Recognition, decoder: Decoder | None, received: Received | None = None
     ) -> Taken:
         """From the path to the network's input, in a worker thread."""
-        one = Taken(_as_text(path), events, served=received is not None)
+        name = as_text(path)
+        return Taken(name, events, self._outcome(path, name, decoder, received), served=received is not None)
+
+    def _outcome(self, path: object, name: str, decoder: Decoder | None, received: Received | None) -> Ready | Refused:
+        decoded = None
         started = time.perf_counter()
         try:
             if received is not None and received.data is not None:
-                take_in = decoder or decode
-                one.picture = take_in(received.data, one.path, self._limits, issue_reasons(one.path))
+                picture = (decoder or decode)(received.data, name, self._limits, PathFindings.seen(name).issues)
             else:
                 # read() itself refuses what is no path
-                one.picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
-            one.picture = self._repeats.marked(one.picture, one.path)
-            one.decoded = Moment.since(started)
-            started = time.perf_counter()
-            one.staged = self._lane.stage(one.picture.pixels)
-            one.form = form(*one.picture.pixels.shape[:2], self._model.manifest.preprocessing)
+                picture = read(path, self._limits, self._access, decoder)  # type: ignore[arg-type]
+            alike = likeness(picture)
             # dozens of pictures wait for their batch: what the device has no use for is not kept meanwhile
-            one.picture = replace(one.picture, pixels=_NO_PIXELS)
+            decoded = Decoded(replace(picture, pixels=_NO_PIXELS), alike, Moment.since(started))
+            started = time.perf_counter()
+            staged = self._lane.stage(picture.pixels)
+            prepared = form(*picture.pixels.shape[:2], self._model.manifest.preprocessing)
+            return Ready(decoded, prepared, staged, Moment.since(started))
         except InputFault as fault:
-            one.fault = fault.bare()
+            refused = fault.bare()
         except Exception as error:  # noqa: BLE001  # a decoder's own fault must not end the others' batch
-            one.fault = _unforeseen(error)
-        one.ended = Moment.since(started)
-        return one
+            refused = _unforeseen(error)
+        return Refused(decoded, refused, Moment.since(started))
 
     def _ask(self, batch: list[Taken]) -> Handle:
         """Asks the network about those of the batch that came so far."""
         self._ask_canary()
-        return self._lane.submit([one.staged for one in batch if one.fault is None and one.staged is not None])
+        return self._lane.submit([one.outcome.staged for one in batch if isinstance(one.outcome, Ready)])
 
     def _tell(self, batch: list[Taken], asked: "Future[Handle]") -> list[Result]:
         """Tells and answers for all of a batch, the moment the network has answered."""
         judged = iter(asked.result().result())
         events: list[dict[str, Any]] = []
         results = []
-        for one in batch:
+        for one in map(self._marked, batch):
             one.events.later = events
-            results.append(self._told(one, next(judged)) if one.fault is None else self._refused(one, one.fault))
+            self._tell_decoded(one)
+            if isinstance(one.outcome, Ready):
+                results.append(self._told(one, one.outcome, next(judged)))
+            else:
+                results.append(self._failed(one, one.outcome.fault, one.outcome.at))
             one.events.later = None
         EMITTER.emit_all(events)
         return results
 
-    def _refused(self, one: Taken, fault: InputFault) -> Result:
-        """The result of a picture that did not come as far as the network, after its events."""
-        self._tell_decoded(one)
-        return self._failed(one, fault, one.ended or Moment.since(time.perf_counter()))
+    def _marked(self, one: Taken) -> Taken:
+        """With IMAGE_DUPLICATE where it is one: asked in the order of the input, however the threads were done."""
+        decoded = one.outcome.decoded
+        if decoded is None or not self._repeats.came_before(decoded.likeness, one.path):
+            return one
+        picture = replace(decoded.picture, issues=(*decoded.picture.issues, InputReason.IMAGE_DUPLICATE))
+        return replace(one, outcome=replace(one.outcome, decoded=replace(decoded, picture=picture)))
 
-    def _told(self, one: Taken, judged: Judged) -> Result:
+    def _told(self, one: Taken, ready: Ready, judged: Judged) -> Result:
         """The result of a picture that the network was asked about, after its events."""
-        self._tell_decoded(one)
         if judged.facts is not None:
-            self._tell_prepared(one, judged.facts, judged.moments)
+            self._tell_prepared(one.events, ready, judged.facts, judged.moments)
         answer, inferred = judged.answer, Moment.of_answer(judged.moments)
         if isinstance(answer, InputFault):
             return self._failed(one, answer, inferred)
@@ -294,12 +303,13 @@ class Recognizer:
         return self._result(one, fault=fault)
 
     def _tell_decoded(self, one: Taken) -> None:
-        picture = one.picture
-        if picture is None or one.decoded is None:
+        decoded = one.outcome.decoded
+        if decoded is None:
             return
+        picture = decoded.picture
         one.events.input_success(
-            timestamp=one.decoded.timestamp,
-            duration_ms=one.decoded.duration_ms,
+            timestamp=decoded.at.timestamp,
+            duration_ms=decoded.at.duration_ms,
             shape=picture.shape,
             channels=picture.shape[2],
             dtype=picture.dtype,
@@ -308,18 +318,16 @@ class Recognizer:
             **({"path_suggested": picture.repaired} if picture.repaired is not None else {}),
         )
 
-    def _tell_prepared(self, one: Taken, facts: TensorFacts, moments: Moments) -> None:
-        picture, done = one.picture, one.form
-        if picture is None or done is None or one.ended is None:
-            return
-        one.events.preprocess_complete(
+    def _tell_prepared(self, events: Recognition, ready: Ready, facts: TensorFacts, moments: Moments) -> None:
+        done, preprocessing = ready.form, self._model.manifest.preprocessing
+        events.preprocess_complete(
             timestamp=round(moments.prepared_at),
             # the picture's own part, done by its thread, and that of its batch on the device
-            duration_ms=round(one.ended.duration_ms + moments.prepare_ms, 3),
+            duration_ms=round(ready.at.duration_ms + moments.prepare_ms, 3),
             output_shape=done.output_shape,
             resized=done.resized,
             normalized=done.normalized,
-            channel_conversion=channel_conversion(picture.conversion, self._model.manifest.preprocessing),
+            channel_conversion=channel_conversion(ready.decoded.picture.conversion, preprocessing),
             scale_ratio=done.scale_ratio,
             mean=facts.mean,
             variance=facts.variance,
@@ -363,8 +371,9 @@ class Recognizer:
         scores: tuple[float, ...] = (),
         fault: InputFault | None = None,
     ) -> Result:
-        picture = one.picture
-        path_issues = picture.path_issues if picture is not None else fault.path_issues if fault is not None else ()
+        decoded = one.outcome.decoded
+        picture = None if decoded is None else decoded.picture
+        found = NOTHING_FOUND if fault is None else fault.path
         return Result(
             file_path=one.path,
             request_id=one.events.request_id,
@@ -374,22 +383,13 @@ class Recognizer:
             reason=None if fault is None else fault.reason,
             message="" if fault is None else fault.message,
             image_issues=() if picture is None else picture.issues,
-            path_issues=path_issues,
-            path_cleaned=None if fault is None else fault.path_cleaned,
-            path_cleaned_exists=None if fault is None else fault.path_cleaned_exists,
-            path_suggested=picture.repaired if picture is not None else fault.path_suggested if fault else None,
+            path_issues=found.issues if picture is None else picture.path_issues,
+            path_cleaned=found.cleaned,
+            path_cleaned_exists=found.cleaned_exists,
+            path_suggested=found.suggested if picture is None else picture.repaired,
             shape=None if picture is None else picture.shape,
             image_format=None if picture is None else picture.format,
         )
-
-
-def _as_text(path: object) -> str:
-    """The path for people and logs, also when it is none."""
-    if isinstance(path, os.PathLike):
-        path = path.__fspath__()
-    if isinstance(path, bytes):
-        return os.fsdecode(path)
-    return path if isinstance(path, str) else repr(path)
 
 
 def _unforeseen(error: Exception) -> InputFault:

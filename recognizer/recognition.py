@@ -13,8 +13,8 @@ from recognizer.diagnose import NO_PATH, diagnose, of_content
 from recognizer.emitter import EMITTER, path_fields
 from recognizer.encode import as_text
 from recognizer.fault import InputFault
-from recognizer.missing import character_fields
-from recognizer.paths import inspect, issue_names
+from recognizer.path_findings import PathFindings
+from recognizer.paths import issue_names
 from recognizer.reasons import EventType, InputReason
 from recognizer.search import fields as search_fields
 
@@ -143,9 +143,8 @@ class Recognition:
     ) -> None:
         self._failed = True
         if isinstance(error, InputFault) and stated is None:
-            # the reader has looked already, and where it may
-            issues = inspect(self._path)
-            self._tell(EventType.INPUT_ERROR, {**error.fields(), **character_fields(issues)}, fields)
+            # the reader has looked already, and where it may; a decoder knows nothing of the path
+            self._tell(EventType.INPUT_ERROR, {**PathFindings.seen(self._path).fields(), **error.fields()}, fields)
             return
         derived = diagnose(error, self._path, stated)
         if fallback is not None and derived["reason"] == InputReason.UNSPECIFIED:

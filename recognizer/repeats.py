@@ -2,7 +2,6 @@
 
 import threading
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Final
 
 from recognizer.decode import Picture
@@ -14,12 +13,19 @@ _EVERY: Final = 4
 """Of every fourth row each pixel counts: noise of a living sensor differs anywhere, and it costs a quarter."""
 
 
-class Repeats:
-    """Knows the pictures that came lately. Safe to share between threads.
+def likeness(picture: Picture) -> int | None:
+    """A number that equal pixels share; None for one colour all over, which is told by its own reason.
 
-    By 64 bits of Python's own keyed hash (SipHash): a chance likeness among 4,096 pictures comes once in 10^15, nobody
+    64 bits of Python's own keyed hash (SipHash): a chance likeness among 4,096 pictures comes once in 10^15, nobody
     outside can make one, and it takes a fifth of the time of a cryptographic sum.
     """
+    if InputReason.IMAGE_CONSTANT in picture.issues:
+        return None
+    return hash((picture.pixels.shape, picture.pixels[::_EVERY].tobytes()))
+
+
+class Repeats:
+    """Knows the pictures that came lately. Safe to share between threads."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
@@ -30,20 +36,17 @@ class Repeats:
         """How many pictures are known."""
         return len(self._names)
 
-    def marked(self, picture: Picture, name: str) -> Picture:
-        """The picture, with IMAGE_DUPLICATE where exactly these pixels came lately under another name.
+    def came_before(self, likeness: int | None, name: str) -> bool:
+        """Whether a picture of this `likeness` came lately under another name; of those told it, the first is original.
 
-        The same name again is a repetition of the request, and one colour all over is told by its own reason.
+        The same name again is a repetition of the request.
         """
-        if InputReason.IMAGE_CONSTANT in picture.issues or not self._came_before(picture, name):
-            return picture
-        return replace(picture, issues=(*picture.issues, InputReason.IMAGE_DUPLICATE))
-
-    def _came_before(self, picture: Picture, name: str) -> bool:
-        pixels, known_as = hash((picture.pixels.shape, picture.pixels[::_EVERY].tobytes())), hash(name)
+        if likeness is None:
+            return False
+        known_as = hash(name)
         with self._lock:
-            first = self._names.setdefault(pixels, known_as)
-            self._names.move_to_end(pixels)
+            first = self._names.setdefault(likeness, known_as)
+            self._names.move_to_end(likeness)
             if len(self._names) > self._remembered:
                 self._names.popitem(last=False)
         return first != known_as

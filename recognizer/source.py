@@ -5,7 +5,6 @@
 
 import enum
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,13 +13,15 @@ from recognizer import paths
 from recognizer.doctor import is_inside
 from recognizer.fault import InputFault
 from recognizer.missing import Missing, explain
-from recognizer.reasons import DISK_REASONS, InputReason
+from recognizer.opened import NOT_REGULAR, Opened, opened_file
+from recognizer.path_findings import PathFindings
+from recognizer.reasons import InputReason
 from recognizer.system_errors import reason_of
 
 PathInput = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
-# O_NONBLOCK: opening a FIFO nobody writes to would wait for ever.
-_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_BLOCK_BYTES: Final = 1 << 16
+"""So much is read at a time of a file whose size is not known before."""
 
 
 class Repair(enum.StrEnum):
@@ -48,17 +49,15 @@ class Access:
 
 
 ANY_FILE: Final = Access()
-_NOT_REGULAR: Final = "the path is a pipe, socket or device, not a file"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What was read. ``repaired`` is the file that was read in place of the path, None where the path itself was."""
+    """What was read. ``path.suggested`` is the file that was read in place of ``text``, None where that itself was."""
 
     data: bytes
     text: str
-    path_issues: tuple[InputReason, ...]
-    repaired: str | None = None
+    path: PathFindings
 
 
 def read_file(path: object, max_bytes: int, access: Access = ANY_FILE) -> Source:
@@ -72,7 +71,7 @@ def read_file(path: object, max_bytes: int, access: Access = ANY_FILE) -> Source
         missing = explain(text, InputReason.PATH_OUTSIDE_ROOTS, access.roots)
         return _read_instead(text, _path_fault(text, missing), missing, max_bytes, access)
     try:
-        return Source(_read(name, max_bytes, access), text, issue_reasons(text))
+        return Source(_read(name, max_bytes, access), text, PathFindings.seen(text))
     except OSError as error:
         fault, found = _file_fault(error, name, text, access)
         if found is None:
@@ -89,8 +88,7 @@ def _read_instead(text: str, fault: InputFault, missing: Missing, max_bytes: int
         data = _read(os.fsencode(meant.path), max_bytes, access)
     except OSError:
         raise fault from None  # it went in the meantime: the path's own fault is what remains
-    issues = dict.fromkeys((fault.reason, *issue_reasons(text)))
-    return Source(data, text, tuple(issues), meant.path)
+    return Source(data, text, PathFindings.of(missing.issues, fault.reason, suggested=meant.path))
 
 
 def as_bytes(path: object) -> bytes:
@@ -113,31 +111,35 @@ def as_bytes(path: object) -> bytes:
     return path
 
 
-def issue_reasons(text: str) -> tuple[InputReason, ...]:
-    """The reasons of the path's issues, worst first, each once."""
-    return tuple(dict.fromkeys(issue.reason for issue in paths.inspect(text)))
+def as_text(path: object) -> str:
+    """The path for people and logs, also when it is none."""
+    if isinstance(path, os.PathLike):
+        path = path.__fspath__()
+    if isinstance(path, bytes):
+        return os.fsdecode(path)
+    return path if isinstance(path, str) else repr(path)
 
 
 # ---------------------------------------------------------------- the bytes
 
 
 def _read(name: bytes, max_bytes: int, access: Access) -> bytes:
-    handle = os.open(name, _FLAGS)
-    try:
-        if access.roots is not None and not is_inside(_opened(handle, name), access.roots):
+    with opened_file(name) as opened:
+        if access.roots is not None and not is_inside(_real_path(opened.handle, name), access.roots):
             raise _outside(os.fsdecode(name))  # a link was turned after it was looked at
-        before = _regular(handle, max_bytes)
-        data = _read_all(handle, before.st_size, max_bytes)
-        after = os.fstat(handle)
+        if opened.fault is not None:
+            raise opened.fault
+        data = _read_all(opened, max_bytes)
+        before, after = opened.status, os.fstat(opened.handle)
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             message = f"the file is still being written: it had {before.st_size} bytes, now {after.st_size}"
             raise InputFault(InputReason.FILE_STILL_WRITING, message)
-        return data
-    finally:
-        os.close(handle)
+    if not data:
+        raise InputFault(InputReason.FILE_EMPTY, "the file is empty")
+    return data
 
 
-def _opened(handle: int, name: bytes) -> str:
+def _real_path(handle: int, name: bytes) -> str:
     """Where the file that was opened really lies: asked of the kernel, so that no link can change it any more."""
     try:
         return os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - the link's own text
@@ -145,26 +147,17 @@ def _opened(handle: int, name: bytes) -> str:
         return os.fsdecode(name)
 
 
-def _regular(handle: int, max_bytes: int) -> os.stat_result:
-    status = os.fstat(handle)
-    if stat.S_ISDIR(status.st_mode):
-        raise InputFault(InputReason.FILE_IS_DIRECTORY, "the path is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise InputFault(InputReason.FILE_NOT_REGULAR, _NOT_REGULAR)
-    if status.st_size == 0:
-        raise InputFault(InputReason.FILE_EMPTY, "the file is empty")
-    if status.st_size > max_bytes:
-        raise _too_large(status.st_size, max_bytes)
-    return status
-
-
-def _read_all(handle: int, size: int, max_bytes: int) -> bytes:
-    data = os.read(handle, size + 1)
+def _read_all(opened: Opened, max_bytes: int) -> bytes:
+    handle, size = opened.handle, opened.status.st_size
+    if size > max_bytes:
+        raise _too_large(size, max_bytes)
+    data = os.read(handle, size + 1 if size else _BLOCK_BYTES)
     if len(data) == size:
         return data
     parts = [data]
     total = len(data)
-    while part := os.read(handle, size + 1):  # the file changes while it is read, or the system reads in pieces
+    # the file changes while it is read, the system reads in pieces, or makes the file up and tells no size (/proc)
+    while part := os.read(handle, max(size, _BLOCK_BYTES)):
         parts.append(part)
         total += len(part)
         if total > max_bytes:
@@ -183,27 +176,27 @@ def _outside(text: str) -> InputFault:
     return InputFault(
         InputReason.PATH_OUTSIDE_ROOTS,
         "the path leads out of the folders that may be read",
-        path_issues=(InputReason.PATH_OUTSIDE_ROOTS, *issue_reasons(text)),
+        path=PathFindings.of(paths.inspect(text), InputReason.PATH_OUTSIDE_ROOTS),
     )
 
 
 def _file_fault(error: OSError, name: bytes, text: str, access: Access) -> tuple[InputFault, Missing | None]:
     """The fault, and where nothing stands at the path also what was found out about that."""
-    reasons = issue_reasons(text)
+    found = PathFindings.seen(text)
     reason = reason_of(error, name)
     message = error.strerror or str(error)
     if reason is InputReason.FILE_SYMLINK_BROKEN:
         message = f"the link points to {_link_target(name)}, which is gone"
     elif reason is InputReason.FILE_NOT_REGULAR:
-        message = _NOT_REGULAR
-    elif reason is InputReason.FILE_MISSING or (reason is InputReason.FILE_PARENT_NOT_DIRECTORY and reasons):
+        message = NOT_REGULAR
+    elif reason is InputReason.FILE_MISSING or (reason is InputReason.FILE_PARENT_NOT_DIRECTORY and found.issues):
         missing = explain(text, reason, access.roots)
         return _path_fault(text, missing), missing
     elif reason is InputReason.FILE_PERMISSION_DENIED:
         message = f"user {os.geteuid()} may not read it"
-    elif reason is InputReason.PATH_TOO_LONG and InputReason.PATH_COMPONENT_TOO_LONG in reasons:
+    elif reason is InputReason.PATH_TOO_LONG and InputReason.PATH_COMPONENT_TOO_LONG in found.issues:
         reason = InputReason.PATH_COMPONENT_TOO_LONG
-    return InputFault(reason, message, path_issues=reasons), None
+    return InputFault(reason, message, path=found), None
 
 
 def _path_fault(text: str, missing: Missing) -> InputFault:
@@ -218,17 +211,7 @@ def _path_fault(text: str, missing: Missing) -> InputFault:
     elif missing.cleaned is not None:
         stands = "a" if missing.cleaned_exists else "no"
         message += f"; {stands} file stands at the cleaned path {paths.visible(missing.cleaned)}"
-    issues = dict.fromkeys(issue.reason for issue in missing.issues)
-    if missing.reason in DISK_REASONS:
-        issues = {missing.reason: None, **issues}
-    return InputFault(
-        missing.reason,
-        message,
-        path_issues=tuple(issues),
-        path_cleaned=missing.cleaned,
-        path_cleaned_exists=missing.cleaned_exists,
-        path_suggested=None if missing.meant is None else missing.meant.path,
-    )
+    return InputFault(missing.reason, message, path=missing.findings)
 
 
 def _link_target(name: bytes) -> str:

@@ -31,22 +31,48 @@ class Moment:
         return cls(round(moments.answered_at), round(moments.infer_ms, 3))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture that could be read. Its pixels are gone: the device has them, or has no use for them.
+
+    likeness    what equal pixels have in common: `recognizer.repeats.likeness`
+    """
+
+    picture: Picture
+    likeness: int | None
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What the network can be asked about. ``at``: when its input was ready."""
+
+    decoded: Decoded
+    form: Form
+    staged: Staged
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What came to nothing before the network was asked, and how far it came."""
+
+    decoded: Decoded | None
+    fault: InputFault
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """A picture on its way, with what the worker thread came to; ``fault`` or ``staged`` is set in the end.
+    """A picture on its way, with what the worker thread came to.
 
     ``served``: whoever gives the answer out tells business_output, for he knows what became of it.
     """
 
     path: str
     events: Recognition
-    picture: Picture | None = None
-    form: Form | None = None
-    decoded: Moment | None = None
-    staged: Staged | None = None
-    ended: Moment | None = None
-    fault: InputFault | None = None
-    served: bool = False
+    outcome: Ready | Refused
+    served: bool
 
 
 @dataclass(frozen=True, slots=True)

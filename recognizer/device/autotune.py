@@ -131,7 +131,7 @@ class _Bench:
             rows = asker(lambda: chosen(tried), self._driver, plan)
             found = self._answers(rows())
         except Exception as error:  # noqa: BLE001 - whatever it is, this plan is not for this network
-            return None, f"{type(error).__name__}: {first_line(error)}"
+            return None, first_line(error)
         fault = disagreement(self._reference, found, self._trial.canaries, self._reader.kind)
         return (None, fault) if fault else (rows, "")
 

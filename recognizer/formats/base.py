@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from recognizer.manifest import Architecture, ModelError, ModelFault
+from recognizer.paths import visible
+
+MAX_SAID_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,5 +97,6 @@ def invalid(path: Path, what: str) -> ModelError:
 
 
 def first_line(error: Exception) -> str:
-    """What a library says, short enough for one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    """The error's class and what it says, short enough for one line and safe to show."""
+    said = next(iter(str(error).strip().splitlines()), "")
+    return visible(f"{type(error).__name__}: {said}" if said else type(error).__name__, MAX_SAID_CHARACTERS)

@@ -126,6 +126,6 @@ def test_files_with_such_names_are_read_and_the_doctor_finds_them_well(tmp_path:
     for text in (text for text in clean_names[::10] if len(os.fsencode(text)) <= 255):
         path = tmp_path / text
         path.write_bytes(b"x")
-        assert read_file(path, 10).path_issues == ()
+        assert read_file(path, 10).path.issues == ()
         assert examine(str(path), [str(tmp_path)]).reason is None
         path.unlink()

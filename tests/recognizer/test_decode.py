@@ -111,7 +111,7 @@ def test_the_cleaned_path_is_named_and_looked_for(tmp_path: Path) -> None:
         read(f"{good}\u200b")
     fault = caught.value
     assert fault.reason == InputReason.PATH_INVISIBLE_CHARACTER
-    assert (fault.path_cleaned, fault.path_cleaned_exists) == (str(good), True)
+    assert (fault.path.cleaned, fault.path.cleaned_exists) == (str(good), True)
     assert "U+200B" in fault.message
     assert "\u200b" not in fault.message
 
@@ -119,7 +119,7 @@ def test_the_cleaned_path_is_named_and_looked_for(tmp_path: Path) -> None:
 def test_a_cleaned_path_without_a_file_is_named_as_missing(tmp_path: Path) -> None:
     with pytest.raises(InputFault) as caught:
         read(f"{tmp_path}/gone.png\u200b")
-    assert (caught.value.path_cleaned, caught.value.path_cleaned_exists) == (f"{tmp_path}/gone.png", False)
+    assert (caught.value.path.cleaned, caught.value.path.cleaned_exists) == (f"{tmp_path}/gone.png", False)
 
 
 def test_the_first_missing_folder_is_named(tmp_path: Path) -> None:
@@ -157,11 +157,6 @@ def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "sparse.png").open("wb") as stream:
         stream.truncate(1 << 40)
     assert reason_of(tmp_path / "sparse.png") == InputReason.FILE_TOO_LARGE
-
-
-def test_a_file_without_a_size_of_its_own_counts_as_empty() -> None:
-    """The kernel makes the content of /proc up while it is read: no picture lies there."""
-    assert reason_of("/proc/self/maps") == InputReason.FILE_EMPTY
 
 
 def test_a_system_that_can_open_no_more_files_says_so(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Pictures that came before under another name: by path, through the service, in a burst, with bounded memory."""
 
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from PIL import Image
 
 from recognizer.decode import Picture, decode
 from recognizer.decode_worker import DecodeWorkers
-from recognizer.inspect import Pixels
+from recognizer.inspect import Limits, Pixels
 from recognizer.pipeline import Recognizer
 from recognizer.reasons import InputReason
-from recognizer.repeats import Repeats
+from recognizer.repeats import Repeats, likeness
 from recognizer.serve.settings import Settings
 from tests.support.model_files import PICTURE, WRITERS, network, write
 from tests.support.pictures import encoded
@@ -35,7 +36,7 @@ def frame(seed: int, height: int = 40, width: int = 30) -> Picture:
 
 
 def is_marked(seen: Repeats, picture: Picture, name: str) -> bool:
-    return AGAIN in seen.marked(picture, name).issues
+    return seen.came_before(likeness(picture), name)
 
 
 def test_the_same_bytes_under_the_same_name_are_a_request_made_twice() -> None:
@@ -79,7 +80,7 @@ def test_memory_is_bounded_and_the_oldest_is_forgotten() -> None:
     """A name as long as one may be costs what a short one does."""
     seen, pictures = Repeats(remembered=10), [frame(seed) for seed in range(30)]
     for number, picture in enumerate(pictures):
-        seen.marked(picture, f"{number}" * 4_000)
+        seen.came_before(likeness(picture), f"{number}" * 4_000)
         assert len(seen) == min(number + 1, 10)
     assert sum(sys.getsizeof(value) for pair in seen._names.items() for value in pair) < 10 * 2 * 64
     assert not is_marked(seen, pictures[0], "another")
@@ -92,8 +93,8 @@ def test_what_is_seen_again_is_remembered_longer() -> None:
     found = []
     for number in range(12):
         found.append(is_marked(seen, frozen, f"frozen-{number}"))
-        seen.marked(frame(number), f"living-{number}")
-        seen.marked(frame(number + 50), f"other-{number}")
+        seen.came_before(likeness(frame(number)), f"living-{number}")
+        seen.came_before(likeness(frame(number + 50)), f"other-{number}")
     assert found == [False] + [True] * 11
 
 
@@ -105,13 +106,31 @@ def test_files_are_marked_whoever_decodes_them(recognizer: Recognizer, tmp_path:
         path.write_bytes(FRAME)
     if workers:
         with DecodeWorkers(workers) as processes:
-            results = list(recognizer.recognize(paths, decoder=processes.decode, workers=1))
+            results = list(recognizer.recognize(paths, decoder=processes.decode))
     else:
-        results = list(recognizer.recognize(paths, workers=1))
+        results = list(recognizer.recognize(paths))
     assert [AGAIN in one.image_issues for one in results] == [False, True, True]
     assert all(one.ok for one in results)
     (again,) = recognizer.recognize([paths[1]])
     assert AGAIN in again.image_issues
+
+
+def test_the_first_of_the_input_is_the_original_whichever_is_read_first(recognizer: Recognizer, tmp_path: Path) -> None:
+    """The first picture is decoded last: its thread waits until the other one has come to the last picture."""
+    paths = [str(tmp_path / f"{number}.png") for number in range(6)]
+    for path in paths:
+        Path(path).write_bytes(FRAME)
+    others_are_done = threading.Event()
+
+    def last_first(data: bytes, name: str, limits: Limits, path_issues: tuple[InputReason, ...]) -> Picture:
+        if name == paths[0]:
+            assert others_are_done.wait(30)
+        elif name == paths[-1]:
+            others_are_done.set()
+        return decode(data, name, limits, path_issues)
+
+    results = list(recognizer.recognize(paths, workers=2, decoder=last_first))
+    assert [AGAIN in one.image_issues for one in results] == [False] + [True] * 5
 
 
 def test_uploads_are_marked_and_answered(recognizer: Recognizer) -> None:

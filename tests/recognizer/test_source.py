@@ -57,7 +57,7 @@ def test_a_missing_file_says_which_existing_one_it_differs_from(
 ) -> None:
     fault = fault_of(f"{folder}/{name}")
     assert fault.reason == reason
-    assert fault.path_suggested == (None if meant is None else f"{folder}/{meant}")
+    assert fault.path.suggested == (None if meant is None else f"{folder}/{meant}")
     assert meant is None or f"{folder}/{meant}" in fault.message
     assert "\u200b" not in fault.message
 
@@ -80,10 +80,39 @@ def test_the_event_names_character_and_place(folder: Path) -> None:
     assert (error["path_character"], error["path_position"]) == ("U+200B", len(f"{folder}/百灵.png") + 1)
 
 
+@pytest.mark.parametrize("name", ["百灵.png\u200b", "PHOTO.png", "no such picture\u200b.gz", "my\\photo.png"])
+def test_a_missing_file_is_told_alike_by_the_reader_and_by_any_service(folder: Path, name: str) -> None:
+    """All that an event has of a path comes out of one place."""
+    path, sink = f"{folder}/{name}", MemorySink()
+    with emitting_to(sink):
+        for error in (fault_of(path), OSError(2, "gone")):
+            with recognition(path) as block:
+                block.input_error(error)
+    ours, theirs = (
+        {one: value for one, value in event.items() if one.startswith("path_") or one == "reason"}
+        for event in sink.events
+        if event["event_type"] == "input_error"
+    )
+    assert ours == theirs
+    assert {"reason", "path_issues"} < ours.keys()
+
+
+def test_a_fault_of_the_content_tells_the_faults_of_the_path_too(folder: Path) -> None:
+    """A file stands at the faulty path, and it is no picture."""
+    (folder / "bro\u200bken.png").write_bytes(b"no picture")
+    with pytest.raises(InputFault) as caught:
+        read(folder / "bro\u200bken.png", Limits())
+    assert caught.value.path.issues == (Reason.PATH_INVISIBLE_CHARACTER,)
+    with emitting_to(MemorySink()) as sink, recognition(f"{folder}/bro\u200bken.png") as block:
+        block.input_error(InputFault(Reason.MODEL_FAILED, "the network failed"))
+    told = sink.events[-1]
+    assert (told["path_issues"], told["path_character"]) == (["path_invisible_character"], "U+200B")
+
+
 def test_two_empty_handed_searches_name_nothing(folder: Path) -> None:
     """A folder that is not there has no neighbours."""
     fault = fault_of("/nowhere/Photo.png")
-    assert (fault.reason, fault.path_suggested) == (Reason.FILE_MISSING, None)
+    assert (fault.reason, fault.path.suggested) == (Reason.FILE_MISSING, None)
 
 
 # ---------------------------------------------------------------- allowed folders
@@ -94,8 +123,8 @@ def test_what_lies_outside_of_the_roots_is_not_opened(folder: Path, name: str) -
     """Links and .. count by where they lead; whether a file is there is not told."""
     fault = fault_of(os.path.join(folder, name), Access(roots=(str(folder),)))
     assert fault.reason == Reason.PATH_OUTSIDE_ROOTS
-    assert Reason.PATH_OUTSIDE_ROOTS in fault.path_issues
-    assert fault.path_suggested is None
+    assert Reason.PATH_OUTSIDE_ROOTS in fault.path.issues
+    assert fault.path.suggested is None
     assert "secret" not in fault.message
 
 
@@ -114,7 +143,7 @@ def test_no_roots_at_all_means_that_nothing_may_be_read(folder: Path) -> None:
 
 def test_a_suggestion_never_leads_out(folder: Path) -> None:
     for name in ("LINK.png", "Door/secret.png", "door/SECRET.png"):
-        assert fault_of(folder / name, Access(roots=(str(folder),))).path_suggested is None
+        assert fault_of(folder / name, Access(roots=(str(folder),))).path.suggested is None
 
 
 # ---------------------------------------------------------------- repair
@@ -188,6 +217,23 @@ def test_a_file_that_grows_while_it_is_read_is_still_being_written(tmp_path: Pat
         writer.join()
     assert reasons == {Reason.FILE_STILL_WRITING}
     assert read_file(path, LIMIT).data.startswith(PNG)
+
+
+def test_a_file_that_the_kernel_makes_up_is_read_though_it_tells_no_size(tmp_path: Path) -> None:
+    """In /proc every file has 0 bytes: what it holds is no picture, and that is what is wrong with it."""
+    for path in ("/proc/version", "/proc/sys/kernel/ostype", "/proc/self/maps"):
+        assert Path(path).stat().st_size == 0
+        assert read_file(path, LIMIT).data == Path(path).read_bytes()
+    with pytest.raises(InputFault) as caught:
+        read("/proc/version", Limits())
+    assert caught.value.reason is Reason.IMAGE_NOT_AN_IMAGE
+    assert of_content("/proc/version") is Reason.IMAGE_NOT_AN_IMAGE
+    with pytest.raises(InputFault) as caught:
+        read_file("/proc/self/maps", 10)
+    assert caught.value.reason is Reason.FILE_TOO_LARGE
+    (tmp_path / "empty.png").touch()
+    assert fault_of(tmp_path / "empty.png").reason is Reason.FILE_EMPTY
+    assert diagnose("None", f"{tmp_path}/empty.png")["reason"] == Reason.FILE_EMPTY
 
 
 def test_on_windows_the_name_explains_what_the_file_does_not(tmp_path: Path) -> None:

@@ -195,7 +195,9 @@ def test_a_device_that_can_not_run_the_network_is_said_so() -> None:
         def forward(self, batch: Tensor) -> Tensor:
             raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nCompile with")
 
-    with pytest.raises(ModelError, match=r"cpu can't run test in batches of 4: CUDA error: no kernel image is") as told:
+    with pytest.raises(
+        ModelError, match=r"cpu can't run test in batches of 4: RuntimeError: CUDA error: no kernel image is"
+    ) as told:
         opened(model_of(TooNew()), SimulatedDriver(0.0), LaneSettings(largest=4))
     assert told.value.code is ModelFault.DEVICE_UNAVAILABLE
 

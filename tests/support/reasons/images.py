@@ -15,7 +15,7 @@ from recognizer.decode_worker import DecodeWorkers
 from recognizer.fault import InputFault
 from recognizer.inspect import Limits
 from recognizer.reasons import InputReason as Reason
-from recognizer.repeats import Repeats
+from recognizer.repeats import Repeats, likeness
 from tests.support.pictures import colours, encoded, with_orientation
 
 KILLERS = "tests.support.killers:decode"
@@ -154,7 +154,8 @@ def _duplicate(folder: Path) -> list[str]:
     seen = Repeats()
     (folder / "000001.png").write_bytes(PNG)
     (folder / "000002.png").write_bytes(encoded(PHOTOGRAPH, "PNG", compress_level=1))
-    return [one for path in sorted(folder.iterdir()) for one in seen.marked(read(path), path.name).issues]
+    pictures = {path.name: read(path) for path in sorted(folder.iterdir())}
+    return [Reason.IMAGE_DUPLICATE for name, one in pictures.items() if seen.came_before(likeness(one), name)]
 
 
 def _killed_by(data: bytes, seconds: float) -> Callable[[Path], Iterable[str]]:
