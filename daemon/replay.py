@@ -98,6 +98,7 @@ class _Run:
     series: int = 0
     judged_days: float = 0.0
     promised: float = 0.0
+    able: tuple[int, float] = (0, 0.0)
     took_s: float = 0.0
     error: str = ""
 
@@ -109,7 +110,6 @@ class _Run:
         """Judge one stretch; how many buckets of events it held."""
         began = time.perf_counter()
         query = self.rule.detector.query()
-        self._promise((end_ms - start_ms) / DAY_MS)
         now_ms = end_ms + (0 if query.partial else query.settle_ms)
         cells = 0
         while not self.error:
@@ -119,6 +119,7 @@ class _Run:
                 cells = max(cells, judgement.evaluation.buckets)
             if not any(judgement.more for judgement in judged):
                 break
+        self._promise((end_ms - start_ms) / DAY_MS)
         self.took_s += time.perf_counter() - began
         return cells * (end_ms - start_ms) // (end_ms - start_ms + query.lookback_ms)
 
@@ -131,13 +132,17 @@ class _Run:
         self.alerts |= {alert.id: alert for alert in (*ended, *lasting)}
 
     def _promise(self, days: float) -> None:
-        """Add up what the series that judge now promise for the next ``days``."""
+        """Add up what the series that judge promised for the last ``days``; who began to in between, for half of them.
+
+        ``able`` are those that judged at the end of the stretch before: how many, and false alarms a day.
+        """
         learner = self.rule.detector
         if isinstance(learner, Learner):
             known = [learner.progress(memory) for memory in self.state.memory.values()]
             able = [progress for progress in known if progress.stage is not Stage.WARMING_UP]
-            self.judged_days += days * len(able)
-            self.promised += sum(days / progress.promised_days for progress in able)
+            before, self.able = self.able, (len(able), sum(1.0 / progress.promised_days for progress in able))
+            self.judged_days += days * (before[0] + self.able[0]) / 2
+            self.promised += days * (before[1] + self.able[1]) / 2
 
     def result(self) -> Replayed:
         return Replayed(

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from daemon.alerts.model import Alert
 from daemon.baseline import Mark
 from daemon.evaluate import Source
 from daemon.replay import Replayed, replay
-from detectors.base import DetectorModel
-from detectors.duration import duration_ms, format_duration
+from detectors.base import DURATION, DetectorModel
+from detectors.duration import format_duration
 from detectors.frame import Interval
 from detectors.parameters import Promise
 from rules.model import Rule
@@ -165,7 +165,7 @@ def _as_written(value: Any, info: FieldInfo) -> Any:
 
 
 def _is_duration(info: FieldInfo) -> bool:
-    return any(isinstance(one, BeforeValidator) and one.func is duration_ms for one in info.metadata)
+    return DURATION in info.metadata
 
 
 def _for_all(mark: Mark, rule: Rule) -> Mark:

@@ -13,9 +13,13 @@ from detectors.finding import Detection, Memory, Reason
 from detectors.frame import Frame, Key
 from detectors.query import Query
 
+DURATION = "duration"
+"""Marks parameters that are milliseconds and are written as people write durations."""
+
 DurationMs = Annotated[
     int,
     BeforeValidator(duration_ms),
+    DURATION,
     WithJsonSchema({"type": "string", "examples": ["30s", "5m", "1h30m", "7d"]}),
 ]
 """A duration as people write it, kept in milliseconds."""

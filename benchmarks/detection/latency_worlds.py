@@ -21,6 +21,7 @@ class Law(enum.StrEnum):
     TWO_MODES = "two modes (cache hit or not), normal wander"
     WILD = "log-normal, wander with Student's t of 4 degrees"
     SLOW_WANDER = "log-normal, wander over hours"
+    SKEWED = "log-normal, wander with sudden rises and slow falls"
 
 
 class Fault(enum.StrEnum):
@@ -68,12 +69,23 @@ def make_world(law: Law, per_minute: float, days: int, seed: int, *, faults: boo
 def _wander(law: Law, random: np.random.Generator, length: int) -> Floats:
     """A first-order autoregression with standard deviation .07."""
     keep = 0.99 if law is Law.SLOW_WANDER else 0.9
-    raw = random.standard_t(4, length) / np.sqrt(2) if law is Law.WILD else random.normal(0, 1, length)
-    steps = raw * 0.07 * np.sqrt(1 - keep**2)
+    steps = _steps(law, random, length) * 0.07 * np.sqrt(1 - keep**2)
     level = np.zeros(length)
     for minute in range(1, length):
         level[minute] = keep * level[minute - 1] + steps[minute]
     return level
+
+
+def _steps(law: Law, random: np.random.Generator, length: int) -> Floats:
+    """Of variance 1."""
+    steps: Floats
+    if law is Law.WILD:
+        steps = random.standard_t(4, length) / np.sqrt(2)
+    elif law is Law.SKEWED:
+        steps = (random.gamma(0.5, 1.0, length) - 0.5) / np.sqrt(0.5)
+    else:
+        steps = random.normal(0, 1, length)
+    return steps
 
 
 def _spread(law: Law, random: np.random.Generator, count: int) -> Floats:

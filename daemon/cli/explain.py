@@ -9,6 +9,7 @@ import click
 from daemon.cli.ask import ask
 from daemon.cli.common import (
     config_option,
+    counted,
     echo_json,
     echo_table,
     faults_shown,
@@ -62,7 +63,7 @@ def _show(answer: dict[str, Any]) -> None:
         when = "baseline since" if mark["applied"] else "new at"
         click.echo(f"{when:<14} {time_text(mark['at_ms'])}: {mark['name']} was marked")
     if answer["series"]:
-        _show_series(answer["series"])
+        show_series(answer["series"])
     click.echo()
     echo_table(
         ("turn", "judged", "to", "series", "buckets", "findings", "ms", "verdict"),
@@ -85,7 +86,7 @@ def _show(answer: dict[str, Any]) -> None:
         click.echo(visible(line, 20_000))
 
 
-def _show_series(series: list[dict[str, Any]]) -> None:
+def show_series(series: list[dict[str, Any]]) -> None:
     stages = Counter(one["stage"] for one in series)
     click.echo(f"series         {', '.join(f'{count} {stage}' for stage, count in stages.items())}\n")
     echo_table(
@@ -94,7 +95,7 @@ def _show_series(series: list[dict[str, Any]]) -> None:
             (
                 key_text(one["key"].items()),
                 one["stage"],
-                f"{one['seen']} {one['unit']}",
+                counted(one["seen"], one["unit"].removesuffix("s")),
                 one["needed"],
                 f"1 per {one['promised_days']:.3g} days at most",
             )

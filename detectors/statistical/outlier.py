@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import msgspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from detectors.base import ConditionParameter, Progress
 from detectors.condition import equals
@@ -90,12 +90,29 @@ class Outlier(Learning):
     adapt_after: Span = Field(default=DAY_MS, description="a change that lasts this long becomes the new usual")
     retrain_every: Span = Field(default=DAY_MS, description="after this long the forest grows anew")
 
+    @field_validator("measures")
+    @classmethod
+    def _each_once(cls, measures: tuple[Quantity, ...]) -> tuple[Quantity, ...]:
+        if not measures:
+            raise ValueError("is empty: name at least one, for example {measure: count}")
+        twice = next((one for place, one in enumerate(measures) if one in measures[:place]), None)
+        if twice is not None:
+            raise ValueError(f"{twice} stands here twice: the same measure twice counts for two, remove one")
+        return measures
+
+    @field_validator("retrain_every")
+    @classmethod
+    def _whole_buckets(cls, retrain_every: int, info: ValidationInfo) -> int:
+        bucket = info.data.get("bucket", 0)  # missing where it is wrong itself
+        if retrain_every < bucket:
+            least = format_duration(bucket)
+            raise ValueError(f"the forest can grow anew after every 'bucket' at most: write {least} or longer")
+        return retrain_every
+
     @model_validator(mode="after")
     def _can_grow(self) -> Self:
         if importlib.util.find_spec("sklearn") is None:
             raise ValueError("the kind outlier needs scikit-learn, which is not installed: pip install 'wumu[outlier]'")
-        if not self.measures:
-            raise ValueError("'measures' is empty: name at least one, for example {measure: count}")
         most = rows_kept(len(self.measures)) * self.bucket
         if self.min_history > most:
             raise ValueError(

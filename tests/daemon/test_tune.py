@@ -4,11 +4,12 @@ import random
 
 import pytest
 
-from daemon.replay import HOUR_MS, replay
+from daemon.replay import replay
 from daemon.store.conformance.support import batch
 from daemon.store.reference import ReferenceStore
 from daemon.tune import FACTORS, tune
 from detectors.condition import equals
+from detectors.duration import HOUR_MS
 from detectors.frame import Interval
 from detectors.matching.absence import Absence
 from detectors.matching.count import Count
@@ -16,6 +17,7 @@ from detectors.matching.ratio import Ratio
 from detectors.matching.streak import Streak
 from detectors.query import MINUTE_MS
 from detectors.registry import DETECTORS
+from detectors.statistical.metric import Metric
 from recognizer.events import Event
 from rules.model import Rule
 from tests.support.findings import rule
@@ -109,6 +111,20 @@ def test_what_is_printed_can_be_pasted(store: ReferenceStore, subject: Ratio | A
                 assert made.policy.for_ms == one.replayed.rule.policy.for_ms
             else:
                 assert getattr(made.detector, key) == getattr(one.replayed.rule.detector, key)
+
+
+def test_a_promise_and_spans_stay_durations_when_they_are_changed(store: ReferenceStore) -> None:
+    """Spans that a rule has written beside the one that is changed are read as the milliseconds that they are."""
+    written = rule(Metric(field="total_ms", min_history="2h", adapt_after="6h"), "metric")
+    tuned = tune(written, store, SPAN, at_most=0.0, even_if_quiet=True)
+    kinds = [one.replayed.rule.detector for one in tuned.candidates]
+    assert {(kind.min_history, kind.adapt_after) for kind in kinds if isinstance(kind, Metric)} == {
+        (2 * HOUR_MS, 6 * HOUR_MS)
+    }
+    assert {one.setting["false_alarms"] for one in tuned.candidates if "false_alarms" in one.setting} == {
+        "1 per 90d",
+        "1 per 360d",
+    }
 
 
 def test_what_is_tried_are_parameters_of_some_kind() -> None:

@@ -210,7 +210,7 @@ def test_counters_that_reset_and_clocks_that_jump_do_no_harm() -> None:
 
 def test_memory_is_small_and_of_no_use_to_other_measures() -> None:
     """The most that can be remembered: eight measures, a full history, an alarm that lasts."""
-    measures = tuple(Quantity(measure=MeasureName.AVG, field="duration_ms") for _ in range(8))
+    measures = tuple(Quantity(measure=MeasureName.AVG, field=f"figure_{place}") for place in range(8))
     detector = outlier(measures=measures, adapt_after="31d", history="125h")
     most = rows_kept(8)
     rows = np.random.default_rng(5).lognormal(size=(most + 400, 8)) * 123.456
@@ -259,6 +259,8 @@ def test_the_kind_is_loaded_without_scikit_learn() -> None:
     [
         ({"measures": ()}, "at least one"),
         ({"measures": MEASURES * 3}, "at most 8"),
+        ({"measures": (*MEASURES, MEASURES[0])}, "twice"),
+        ({"retrain_every": "1s"}, "write 5m or longer"),
         ({"measures": [{"measure": "avg"}]}, "of what"),
         ({"measures": [{"measure": "percentile", "field": "duration_ms"}]}, "which percentile"),
         ({"bucket": "1m", "min_history": "2d", "adapt_after": "2d", "history": "1500m"}, "min_history"),

@@ -146,6 +146,25 @@ def test_a_field_of_ones_own_is_told_what_becomes_of_it(written: str, column: in
     assert problem.hint.startswith("a field of your own is kept in the events but can't be asked for")
 
 
+OUTLIER = "version: 1\nrules:\n  - id: a\n    kind: outlier\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "column", "says"),
+    [
+        ("    retrain_every: 1s\n", 20, "write 5m or longer"),
+        ("    measures: [{measure: count}, {measure: count}]\n", 15, "count stands here twice"),
+        ("    measures: []\n", 15, "{measure: count}"),
+    ],
+)
+def test_a_value_that_makes_no_sense_beside_others_is_placed_where_it_stands(
+    written: str, column: int, says: str
+) -> None:
+    (problem,) = [one for one in loaded(OUTLIER + written).problems if one.code is ProblemCode.WRONG_VALUE]
+    assert (problem.line, problem.column) == (5, column)
+    assert says in problem.message
+
+
 def test_an_unknown_key_is_not_mistaken_for_one_that_is_written() -> None:
     """`kind` is the nearest to `window`, and it stands there already."""
     problem = next(one for one in loaded(f"{ONE_RULE}    window: 5m\n").problems if one.weight == "error")

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from daemon.cli.explain import show_series
 from tests.support.console import Place, verb
 
 
@@ -43,3 +46,12 @@ def test_without_a_state_it_says_so(seen: Place, empty: Path) -> None:
     assert result.exit_code == 3
     assert "there is no ledger" in result.stderr
     assert not empty.exists()
+
+
+def test_one_bucket_is_not_buckets(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a series has learned is told as people say it."""
+    learned = {"key": {"host": "gpu-1"}, "stage": "warming_up", "needed": 60, "unit": "buckets", "promised_days": 30.0}
+    show_series([learned | {"seen": 1}, learned | {"seen": 2}])
+    shown = capsys.readouterr().out
+    assert "1 bucket " in shown
+    assert "2 buckets " in shown
