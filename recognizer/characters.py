@@ -68,24 +68,37 @@ _EMOJI: Final = (
 _IDEOGRAPH: Final = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # Scripts whose spelling needs U+200C and U+200D: Arabic, the Indic ones, Myanmar, Khmer.
 _JOINING: Final = r"\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff"
+_TAGS: Final = r"\U000e0020-\U000e007f"
+_DEPENDING: Final = rf"\u200c\u200d\ufe00-\ufe0f\u180b-\u180d\u180f\U000e0100-\U000e01ef{_TAGS}"
+"""Joiners, variation selectors and tags: whether they mean something depends on their neighbours."""
 _STRAY: Final = "|".join(
     (
-        rf"(?<![{_EMOJI}\ufe0f{_JOINING}])\u200d",
-        rf"\u200d(?![{_EMOJI}{_JOINING}])",
-        rf"(?<![{_JOINING}])\u200c",
-        rf"\u200c(?![{_JOINING}])",
-        rf"(?<![{_EMOJI}{_IDEOGRAPH}0-9#*])[\ufe00-\ufe0f]",
-        r"(?<![\u1820-\u18aa])[\u180b-\u180d\u180f]",
-        rf"(?<![{_IDEOGRAPH}])[\U000e0100-\U000e01ef]",
+        rf"(?<=\u200d)(?:(?<![{_EMOJI}\ufe0f{_JOINING}]\u200d)|(?![{_EMOJI}{_JOINING}]))",
+        rf"(?<=\u200c)(?:(?<![{_JOINING}]\u200c)|(?![{_JOINING}]))",
+        rf"(?<=[\ufe00-\ufe0f])(?<![{_EMOJI}{_IDEOGRAPH}0-9#*][\ufe00-\ufe0f])",
+        r"(?<=[\u180b-\u180d\u180f])(?<![\u1820-\u18aa][\u180b-\u180d\u180f])",
+        rf"(?<=[\U000e0100-\U000e01ef])(?<![{_IDEOGRAPH}][\U000e0100-\U000e01ef])",
         # the tag characters of the flags of England, Scotland and Wales follow a black flag
-        r"(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007f]+",
+        rf"(?<=[{_TAGS}])(?<![\U0001f3f4{_TAGS}][{_TAGS}])[{_TAGS}]*",
     )
 )
-HIDDEN: Final = re.compile(f"[{character_set(*INVISIBLE)}]|{_STRAY}")
+"""What stands behind one of those where it means nothing."""
+
+
+def _always_or_stray(always: str) -> re.Pattern[str]:
+    """The characters of the class ``always``, and those that depend on their neighbours where they mean nothing.
+
+    It begins with one class of characters, to which the scanner skips; an alternative at each place takes four times
+    as long.
+    """
+    return re.compile(f"[{always}{_DEPENDING}](?:(?<=[{always}])|{_STRAY})")
+
+
+HIDDEN: Final = _always_or_stray(character_set(*INVISIBLE))
 """A character that draws nothing, a joiner or selector that stands where it means nothing."""
-_NOT_SHOWN: Final = re.compile(
-    f"[{character_set((0, 0), *BIDI, *CONTROL, *SPACES, *INVISIBLE)}"
-    rf"\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffc\ufffe\uffff\U000f0000-\U0010ffff]|{_STRAY}"
+_NOT_SHOWN: Final = _always_or_stray(
+    character_set((0, 0), *BIDI, *CONTROL, *SPACES, *INVISIBLE)
+    + r"\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffc\ufffe\uffff\U000f0000-\U0010ffff"
 )
 
 

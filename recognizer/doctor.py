@@ -11,11 +11,12 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from itertools import islice
+from typing import Final, Self
 from urllib.parse import unquote
 
-from recognizer.near import CLOCK_EVERY, Match, best
-from recognizer.paths import PathIssue, clean, inspect, mended
+from recognizer.near import TOGETHER, Match, best
+from recognizer.paths import PathIssue, inspect, mended
 from recognizer.reasons import InputReason
 from recognizer.sound import is_installed
 from recognizer.system_errors import reason_of
@@ -74,6 +75,25 @@ class Diagnosis:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A path as it was written: the faults that it shows, worst first, and the path without them."""
+
+    path: str
+    issues: tuple[PathIssue, ...]
+    cleaned: str
+
+    @classmethod
+    def of(cls, path: str) -> Self:
+        """Found out once, for it takes as long as some looks at the disk."""
+        issues = inspect(path)
+        return cls(path, issues, mended(path) if issues else path)
+
+    def worst(self, otherwise: InputReason) -> InputReason:
+        """The worst fault that it shows, or what was found otherwise."""
+        return self.issues[0].reason if self.issues else otherwise
+
+
 IN_THE_WAY: Final = frozenset(
     {InputReason.FILE_IS_DIRECTORY, InputReason.FILE_NOT_REGULAR, InputReason.FILE_SYMLINK_LOOP}
 )
@@ -85,31 +105,31 @@ def examine(path: str, roots: Sequence[str] | None, effort: Effort = Effort()) -
 
     ``roots`` None: the path may lead anywhere, and what was meant is looked for in its own folder.
     """
-    issues = inspect(path)
-    absolute = _absolute(path)
-    found = None if absolute is None else _look(absolute)
-    real_roots = tuple(dict.fromkeys(map(_real, own_folder(path) if roots is None else roots)))
-    inside = found is not None and (roots is None or any(_below(found.path, root) for root in real_roots))
-    fault = InputReason.FILE_MISSING if found is None or not inside else found.fault
-    if fault is None:
+    written = Written.of(path)
+    place = _look(path)
+    real_roots = None if roots is None else _real_each(roots)
+    stands = place is not None and (place.fault is None or place.fault in IN_THE_WAY)
+    if place is not None and stands and place.is_below(real_roots):
         locked = None if os.access(path, os.R_OK) else InputReason.FILE_PERMISSION_DENIED
-        reason = issues[0].reason if issues else locked
-        return Diagnosis(path, reason, issues, exists=True, meant=None, complete=True)
-    search = _Search(real_roots, effort)
-    meant = None
-    if fault not in IN_THE_WAY:
-        meant = search.meant(path, issues, found.path if found is not None else None)
-    if absolute is not None and not inside and meant is None and (not issues or os.path.lexists(absolute)):
-        return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, issues, exists=False, meant=None, complete=True)
-    reason = _worst(issues, fault if meant is None else meant.reason)
-    return Diagnosis(path, reason, issues, exists=False, meant=meant, complete=not search.exhausted)
+        reason = written.issues[0].reason if written.issues else place.fault or locked
+        return Diagnosis(path, reason, written.issues, exists=place.fault is None, meant=None, complete=True)
+    search = _Search(_real_each(own_folder(written.cleaned)) if real_roots is None else real_roots, effort)
+    meant = search.meant(written, place)
+    fault = InputReason.FILE_MISSING
+    if meant is not None:
+        fault = meant.reason
+    elif place is not None and place.is_below(real_roots):
+        fault = place.fault or fault
+    elif place is not None and (not written.issues or os.path.lexists(path)):
+        return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, written.issues, exists=False, meant=None, complete=True)
+    complete = not search.exhausted
+    return Diagnosis(path, written.worst(fault), written.issues, exists=False, meant=meant, complete=complete)
 
 
-def what_was_meant(path: str, roots: Sequence[str], effort: Effort = SMALL_EFFORT) -> Meant | None:
-    """The existing file inside ``roots`` that a path without a file stands for, if there is one."""
-    absolute = _absolute(path)
-    own = None if absolute is None else _real(absolute)
-    return _Search(tuple(dict.fromkeys(map(_real, roots))), effort).meant(path, inspect(path), own)
+def what_was_meant(written: Written, roots: Sequence[str] | None, effort: Effort = SMALL_EFFORT) -> Meant | None:
+    """The existing file that a path without a file stands for, if there is one: inside ``roots``, as in `examine`."""
+    real_roots = _real_each(own_folder(written.cleaned) if roots is None else roots)
+    return _Search(real_roots, effort).meant(written, _look(written.path))
 
 
 def is_inside(path: str, roots: Sequence[str]) -> bool:
@@ -121,26 +141,35 @@ def is_inside(path: str, roots: Sequence[str]) -> bool:
         return False
 
 
-def own_folder(path: str) -> tuple[str, ...]:
-    """The folder of the path, as far up as it exists: what may be looked at where no roots are configured."""
-    absolute = _absolute(clean(path))
-    if absolute is None:
+def own_folder(cleaned: str) -> tuple[str, ...]:
+    """The folder of a path, as far up as it exists: what may be looked at where no roots are configured."""
+    if not _is_askable(cleaned):
         return ()
-    folder = os.path.dirname(absolute)  # noqa: PTH120 - text with surrogates, no Path semantics
+    folder = os.path.dirname(_absolute(cleaned))  # noqa: PTH120 - text with surrogates, no Path semantics
     while not os.path.isdir(folder):  # noqa: PTH112 - never raises
         folder = os.path.dirname(folder)  # noqa: PTH120
     return () if folder == "/" else (folder,)
 
 
-def _absolute(path: str) -> str | None:
-    """None for what no file system can hold: NUL, half characters."""
+def _is_askable(path: str) -> bool:
+    """Not for what no file system can hold: NUL, half characters."""
     if "\0" in path or not path:
-        return None
+        return False
     try:
         os.fsencode(path)
     except UnicodeEncodeError:
-        return None
-    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
+        return False
+    return True
+
+
+def _absolute(path: str) -> str:
+    """A path that begins with a slash; relative ones begin where this process is, or at / when that is gone."""
+    if path.startswith("/"):
+        return path
+    try:
+        return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
+    except OSError:
+        return "/" + path
 
 
 def _below(real: str, root: str) -> bool:
@@ -149,10 +178,23 @@ def _below(real: str, root: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a path really leads, links followed, and why no regular file can be had there: None where one can."""
+    """Where a path leads, and why no regular file can be had there: None where one can."""
 
-    path: str
+    asked: str
     fault: InputReason | None
+    known: str | None = None
+
+    @property
+    def path(self) -> str:
+        """With its links followed. For what is missing it is looked up only when it is asked for: it takes a while."""
+        return _real_of_missing(_absolute(self.asked)) if self.known is None else self.known
+
+    def is_below(self, real_roots: Sequence[str] | None) -> bool:
+        """Whether it leads into one of the folders; None is anywhere."""
+        if real_roots is None:
+            return True
+        real = self.path
+        return any(_below(real, root) for root in real_roots)
 
 
 _ONLY_LOOK: Final = getattr(os, "O_PATH", 0)
@@ -161,18 +203,18 @@ _GONE: Final = " (deleted)"
 
 def _look(path: str) -> _Place | None:
     """None for what can't be asked for."""
+    if not _is_askable(path):
+        return None
     try:
         return _opened(path)
     except OSError as error:
-        return _Place(_real_of_missing(path), reason_of(error, path))
-    except ValueError:
-        return None
+        return _Place(path, reason_of(error, path))
 
 
 def _opened(path: str) -> _Place:
     """Asked of the kernel, which follows the links in one go: a tenth of the time of realpath. Raises OSError."""
     if not _ONLY_LOOK:  # no Linux
-        return _Place(os.path.realpath(path), _not_a_file(os.stat(path).st_mode))  # noqa: PTH116
+        return _Place(path, _not_a_file(os.stat(path).st_mode), os.path.realpath(path))  # noqa: PTH116
     # with O_PATH nothing is read, no pipe is waited for and no permission is needed on the file
     handle = os.open(path, _ONLY_LOOK | os.O_CLOEXEC)
     try:
@@ -181,7 +223,7 @@ def _opened(path: str) -> _Place:
     finally:
         os.close(handle)
     known = real.startswith("/") and not real.endswith(_GONE)
-    return _Place(real if known else os.path.realpath(path), fault)
+    return _Place(path, fault, real if known else os.path.realpath(path))
 
 
 def _not_a_file(mode: int) -> InputReason | None:
@@ -209,6 +251,10 @@ def _real(path: str) -> str:
     return place.path
 
 
+def _real_each(folders: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(_real, folders)))
+
+
 class _Search:
     """One search with its limits."""
 
@@ -220,29 +266,22 @@ class _Search:
         self._own: str | None = None
         self.exhausted = False
 
-    def inside(self, path: str) -> bool:
-        try:
-            real = _real(path)
-        except (OSError, ValueError):
-            return False
-        return any(_below(real, root) for root in self._roots)
-
-    def meant(self, path: str, issues: Sequence[PathIssue], own: str | None) -> Meant | None:
-        """By cleaning the name first, then by what the folders hold. ``own``: where the path itself really leads."""
-        self._own = own
-        cleaned = mended(path) if issues else path
+    def meant(self, written: Written, place: _Place | None) -> Meant | None:
+        """By cleaning the name first, then by what the folders hold. ``place``: where the path itself leads."""
+        self._own = place.path if place is not None and place.fault is None else None
+        path, cleaned = written.path, written.cleaned
         candidates = [(cleaned, InputReason.FILE_MISSING)]
         if "%" in path:
             candidates.append((unquote(path), InputReason.PATH_PERCENT_ENCODED))
         for candidate, reason in candidates:
             for start, rest, certain in self._places(candidate):
                 if (found := self._file("/".join((start, *rest)))) is not None:
-                    return Meant(found, _worst(issues, reason), certain)
+                    return Meant(found, written.worst(reason), certain)
         if self._sound:
             self._load_sound()
         for start, rest, certain in self._places(cleaned):
             if (walked := self._walk(start, rest, path, certain=certain)) is not None:
-                return walked if not issues else replace(walked, reason=issues[0].reason)
+                return replace(walked, reason=written.worst(walked.reason))
         return None
 
     def _load_sound(self) -> None:
@@ -265,10 +304,10 @@ class _Search:
                 for skip in range(len(components)):
                     yield root, components[skip:], skip < len(components) - 1
             return
-        absolute = cleaned if cleaned.startswith("/") else os.path.join(os.getcwd(), *components)  # noqa: PTH109, PTH118
+        absolute = os.path.normpath(cleaned if cleaned.startswith("/") else _absolute("/".join(components)))
         for root in self._roots:
-            if _below(os.path.normpath(absolute), root):
-                yield root, tuple(os.path.normpath(absolute)[len(root) :].strip("/").split("/")), True
+            if _below(absolute, root):
+                yield root, tuple(absolute[len(root) :].strip("/").split("/")), True
             elif not cleaned.startswith("/"):
                 yield root, components, True
 
@@ -302,30 +341,30 @@ class _Search:
         self.exhausted = self.exhausted or time.monotonic() > self._until
         return found
 
-    def _names(self, folder: str) -> Iterator[str]:
-        if not self.inside(folder):
-            return
+    def _names(self, folder: str) -> list[str]:
+        names: list[str] = []
+        if not self._is_folder(folder):
+            return names
         try:
             with os.scandir(folder) as entries:
-                for number, entry in enumerate(entries):
-                    if self._left <= 0 or (number % CLOCK_EVERY == 0 and time.monotonic() > self._until):
-                        self.exhausted = True
-                        return
-                    self._left -= 1
-                    yield entry.name
+                while self._left > 0 and time.monotonic() <= self._until:
+                    part = [entry.name for entry in islice(entries, min(TOGETHER, self._left))]
+                    if not part:
+                        return names
+                    names += part
+                    self._left -= len(part)
+                self.exhausted = self.exhausted or next(entries, None) is not None
         except OSError:
-            return
+            return names
+        return names
 
     def _file(self, path: str) -> str | None:
         """Where a regular file inside of the roots really lies, when it is another than the path itself names."""
         place = _look(path)
         if place is None or place.fault is not None or place.path == self._own:
             return None
-        return place.path if any(_below(place.path, root) for root in self._roots) else None
+        return place.path if place.is_below(self._roots) else None
 
     def _is_folder(self, path: str) -> bool:
-        return os.path.isdir(path) and self.inside(path)  # noqa: PTH112 - never raises
-
-
-def _worst(issues: Sequence[PathIssue], otherwise: InputReason) -> InputReason:
-    return issues[0].reason if issues else otherwise
+        place = _look(path)
+        return place is not None and place.fault is InputReason.FILE_IS_DIRECTORY and place.is_below(self._roots)

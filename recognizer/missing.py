@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recognizer.doctor import Meant, is_inside, own_folder, what_was_meant
+from recognizer.doctor import Meant, Written, is_inside, what_was_meant
 from recognizer.path_findings import PathFindings
-from recognizer.paths import PathIssue, clean, inspect
+from recognizer.paths import PathIssue
 from recognizer.reasons import DISK_REASONS, InputReason
 
 
@@ -45,13 +45,11 @@ def explain(path: str, otherwise: InputReason, roots: Sequence[str] | None = Non
     ``roots``: the folders that may be looked at; without any configured (None) that is the path's own folder.
     ``search``: whether they are; a file that exists is none that is missing.
     """
-    issues = inspect(path)
-    cleaned = clean(path) if issues else path
-    meant = what_was_meant(path, own_folder(path) if roots is None else roots) if search else None
-    reason = otherwise
-    if issues:
-        reason = issues[0].reason
-    elif meant is not None and meant.reason is not InputReason.FILE_MISSING:
+    written = Written.of(path)
+    issues, cleaned = written.issues, written.cleaned
+    meant = what_was_meant(written, roots) if search else None
+    reason = written.worst(otherwise)
+    if not issues and meant is not None and meant.reason is not InputReason.FILE_MISSING:
         reason = meant.reason
     if cleaned == path or not cleaned:
         return Missing(reason, issues, meant=meant)

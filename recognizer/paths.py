@@ -214,7 +214,7 @@ def _letter_faults(path: str) -> Iterator[_Fault]:
         return
     for match in _fullwidth(path).finditer(path):
         yield InputReason.PATH_FULLWIDTH, match.start(), match[0]
-    for word in _WORD.finditer(path):
+    for word in _WORD.finditer(path) if _LOOK_ALIKE.search(path) else ():
         if _LATIN.search(word[0]):
             for match in _LOOK_ALIKE.finditer(word[0]):
                 yield InputReason.PATH_HOMOGLYPH, word.start() + match.start(), match[0]
@@ -300,7 +300,7 @@ def _clean_once(path: str) -> str:
     path = HIDDEN.sub("", _NUL_OR_CONTROL_OR_BIDI.sub("", path))
     path = _UNUSUAL_SPACE.sub(" ", path)
     path = _fullwidth(path).sub(_compatible, _COMPATIBILITY.sub(_compatible, path))
-    path = unicodedata.normalize("NFC", _WORD.sub(_latinised, path))
+    path = unicodedata.normalize("NFC", _WORD.sub(_latinised, path) if _LOOK_ALIKE.search(path) else path)
     path = _unwrapped(path)
     return path if _REMOTE.match(path) else path.replace("\\ ", " ").replace("\\", "/")
 
@@ -311,7 +311,7 @@ def _compatible(match: re.Match[str]) -> str:
 
 def skeleton(text: str) -> str:
     """The text with every look-alike letter as the Latin one it is drawn like: equal for names that look equal."""
-    return "".join(_LOOK_ALIKES.get(one, one) for one in clean(text))
+    return _LOOK_ALIKE.sub(lambda one: _LOOK_ALIKES[one[0]], clean(text))
 
 
 def _latinised(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recognizer.doctor import Effort, Meant, examine, is_inside, own_folder, what_was_meant
+from recognizer.doctor import Effort, Meant, Written, examine, is_inside, own_folder, what_was_meant
 from recognizer.reasons import InputReason as Reason
 
 FILES = [
@@ -204,7 +204,7 @@ def test_nothing_makes_the_doctor_raise(tree: str, path: str) -> None:
 
 
 def test_without_roots_nothing_is_looked_at(tree: str) -> None:
-    assert what_was_meant(f"{tree}/upload/BAILING.png", []) is None
+    assert what_was_meant(Written.of(f"{tree}/upload/BAILING.png"), []) is None
 
 
 def test_the_own_folder_of_a_path_is_as_far_as_it_exists(tree: str) -> None:
@@ -255,6 +255,6 @@ def test_inside_follows_links(tree: str) -> None:
 def test_a_file_that_goes_while_it_is_looked_for_is_not_suggested(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "Photo.png").write_bytes(b"x")
-    assert isinstance(what_was_meant(f"{tmp_path}/a/photo.png", [str(tmp_path)]), Meant)
+    assert isinstance(what_was_meant(Written.of(f"{tmp_path}/a/photo.png"), [str(tmp_path)]), Meant)
     shutil.rmtree(tmp_path / "a")
-    assert what_was_meant(f"{tmp_path}/a/photo.png", [str(tmp_path)]) is None
+    assert what_was_meant(Written.of(f"{tmp_path}/a/photo.png"), [str(tmp_path)]) is None
