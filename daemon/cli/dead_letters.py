@@ -40,6 +40,14 @@ _reason_option = click.option(
 )
 
 
+_config_taken = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    help="Not looked at: taken, so that a script may give all verbs the same options.",
+)
+
+
 @click.group(context_settings=HELP)
 def command() -> None:
     """Look at the lines that are no events and at the events that the store refused, and try them again.
@@ -57,6 +65,7 @@ def command() -> None:
 @_reason_option
 @click.option("--all", "everything", is_flag=True, help="Also those that were replayed.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The newest so many.")
+@_config_taken
 @state_option
 @json_option
 @faults_shown

@@ -31,7 +31,7 @@ class Letters:
         settings(self.place.config, self.place.log)
 
     def listed(self, *options: str) -> list[dict[str, Any]]:
-        answer = verb("dead-letters", "list", "--json", *options, "--state", self.place.state)
+        answer = verb("dead-letters", "list", "--json", *options, *self.place.options)
         found: list[dict[str, Any]] = json.loads(answer.stdout)
         assert answer.exit_code == (1 if found else 0)
         return found
