@@ -45,9 +45,10 @@ class Result:
 
     def to_json(self) -> str:
         """One line of valid JSON, its names those of the events; what the picture has no value for is left out."""
-        return encode(self._fields()).decode().rstrip("\n")
+        return encode(self.fields()).decode().rstrip("\n")
 
-    def _fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
+        """What `to_json` writes, by name."""
         fields: dict[str, Any] = {
             "file_path": self.file_path,
             "status": "success" if self.ok else "error",

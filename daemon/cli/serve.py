@@ -36,7 +36,11 @@ USAGE, UNAVAILABLE = 2, 3
 @click.option("--trust", multiple=True, metavar="ADDRESS", help="Believe X-Forwarded-For of this address or network.")
 @click.option("--max-batch", type=click.IntRange(1, 4096), default=32, show_default=True, help="Pictures at a time.")
 @click.option(
-    "--max-wait-ms", type=click.FloatRange(0, 10_000), default=5.0, show_default=True, help="To fill a batch."
+    "--max-wait-ms",
+    type=click.FloatRange(0, 10_000),
+    default=50.0,
+    show_default=True,
+    help="For pictures that are being decoded, to fill a batch.",
 )
 @click.option("--max-waiting", type=click.IntRange(1), default=256, show_default=True, help="Beyond these: 429.")
 @click.option("--max-mib", type=click.IntRange(1, 1024), default=32, show_default=True, help="Largest picture, MiB.")
@@ -81,7 +85,7 @@ def command(  # noqa: PLR0913 - the options of a verb
     from recognizer.manifest import ModelError  # noqa: PLC0415
     from recognizer.pipeline import Recognizer  # noqa: PLC0415
     from recognizer.serve.server import run  # noqa: PLC0415
-    from recognizer.serve.settings import Settings, proxies  # noqa: PLC0415
+    from recognizer.serve.settings import WAITING_BYTES, Settings, proxies  # noqa: PLC0415
     from recognizer.sinks import FileSink  # noqa: PLC0415
     from recognizer.source import Access  # noqa: PLC0415
 
@@ -96,6 +100,7 @@ def command(  # noqa: PLR0913 - the options of a verb
         max_wait_ms=max_wait_ms,
         max_waiting=max_waiting,
         max_upload_bytes=max_mib << 20,
+        max_waiting_bytes=max(WAITING_BYTES, max_mib << 21),
         decode_threads=decode_workers or os.cpu_count() or 1,
         paths=bool(roots),
         trusted_proxies=trusted,

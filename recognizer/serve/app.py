@@ -1,76 +1,73 @@
-"""The HTTP front: requests in, answers out, and one business_output event for each, whatever became of it."""
+"""The HTTP front: requests in, answers out, and one business_output event for each picture, whatever became of it."""
 
 import asyncio
-import json
+import os
 import time
-import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from starlette.requests import ClientDisconnect
+from fastapi import FastAPI, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from recognizer.adapters.trace_context import trace_fields
 from recognizer.decode import Decoder
-from recognizer.emit import log_event
+from recognizer.emit import log_event, together
 from recognizer.encode import encode
 from recognizer.pipeline import Recognizer
-from recognizer.reasons import InputReason
-from recognizer.result import Result
-from recognizer.serve.batcher import Batcher, Busy, Unavailable
-from recognizer.serve.body import Refused, read_picture
+from recognizer.serve.batcher import Asked, Batcher, Outcome
+from recognizer.serve.body import Refused, read_pictures
 from recognizer.serve.caller import caller_address
 from recognizer.serve.metrics import CONTENT_TYPE, Metrics
+from recognizer.serve.replies import CLIENT_GONE, Reply, gone, late, recognised, refused, unable
 from recognizer.serve.settings import Settings
 
-_ANSWER = ("top1_label", "top1_score", "top3_labels", "top3_scores")
-CLIENT_GONE = 499
-"""nginx's status for a caller who did not wait; it is only counted, for nobody is there to read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    document: dict[str, Any]
-    fields: dict[str, Any]
-    retry_after: int | None = None
+RECOGNIZE = "/recognize"
+_REQUEST_BYTES = 16
+_SEVERAL = 200
+"""The status of an answer to several pictures: each of them has its own in the list."""
+_BODY_LEFT = frozenset({408, 413})
+"""Answers to a body that is not taken to its end: the connection is of no further use."""
+_LINGER_SECONDS = 2.0
+"""How long such a body may go on after its answer: with bytes unread the kernel would throw the answer away too."""
 
 
 class Service:
-    """One recognizer behind HTTP."""
+    """One recognizer behind HTTP. It is the ASGI application of POST /recognize itself."""
 
-    def __init__(self, recognizer: Recognizer, settings: Settings, decoder: Decoder | None) -> None:
-        self._recognizer, self._settings = recognizer, settings
-        self._metrics = Metrics()
-        self._batcher = Batcher(recognizer, settings, self._metrics, decoder)
+    def __init__(self, recognizer: Recognizer, settings: Settings, metrics: Metrics, decoder: Decoder | None) -> None:
+        self._recognizer, self._settings, self._metrics = recognizer, settings, metrics
+        self._batcher = Batcher(recognizer, settings, metrics, decoder)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Answer what was taken, and end."""
-        self._batcher.close()
+        await self._batcher.close()
 
-    async def recognize(self, request: Request) -> Response:
-        """POST /recognize."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /recognize: of one picture its answer, of several a list in their order."""
         began = time.perf_counter()
-        carried = self._carried(request)
-        reply = await self._reply(request, carried)
-        body = encode({**reply.document, "request_id": carried["request_id"]})
+        request = Request(scope, receive)
+        told = await self._replies(request, self._carried(request))
         seconds = time.perf_counter() - began
-        self._metrics.answered(reply.status, seconds, reply.document.get("reason"))
-        log_event(
-            "business_output",
-            **carried,
-            status="success" if reply.status < 400 else "cancelled" if reply.status == CLIENT_GONE else "error",
-            http_status=reply.status,
-            response_size=len(body),
-            duration_ms=round(seconds * 1_000, 3),
-            **reply.fields,
-        )
-        headers = {} if reply.retry_after is None else {"Retry-After": str(reply.retry_after)}
-        if reply.status == 413:
-            headers["Connection"] = "close"  # the rest of the body is not read
-        return Response(body, reply.status, headers, "application/json")
+        if len(told) == 1:
+            ((reply, carried),) = told
+            status, retry_after = reply.status, reply.retry_after
+            bodies = [encode({**reply.document, "request_id": carried["request_id"]})]
+            body = bodies[0]
+        else:
+            status, retry_after = _SEVERAL, None
+            bodies = [
+                encode({**reply.document, "http_status": reply.status, "request_id": carried["request_id"]})
+                for reply, carried in told
+            ]
+            body = b"[" + b",".join(bodies) + b"]\n"
+        self._metrics.answered(status, seconds, [reply.document.get("reason") for reply, _ in told])
+        with together():
+            for (reply, carried), own in zip(told, bodies, strict=True):
+                _tell(reply, carried, len(own), seconds)
+        await _send(send, receive, status, body, retry_after)
 
     async def health(self) -> Response:
         """GET /healthz: 200 while pictures are taken and asked."""
@@ -92,83 +89,93 @@ class Service:
         peer = None if request.client is None else request.client.host
         address = caller_address(peer, forwarded, self._settings.trusted_proxies)
         return {
-            "request_id": uuid.uuid4().hex,
             "model_name": self._recognizer.model_name,
             **({} if address is None else {"client_ip": address}),
             **trace_fields(request.headers.get("traceparent")),
         }
 
-    async def _reply(self, request: Request, carried: dict[str, Any]) -> _Reply:
+    async def _replies(self, request: Request, carried: dict[str, Any]) -> list[tuple[Reply, dict[str, Any]]]:
+        """What is told of each picture of a request, or of the request itself, and the fields of its events."""
+        own = [carried | {"request_id": os.urandom(_REQUEST_BYTES).hex()}]
         try:
-            self._batcher.enter()
-        except (Busy, Unavailable) as fault:
-            return _unable(fault)
-        answer = None
-        try:
-            named = await read_picture(request, self._settings)
-            answer = self._batcher.submit(named.path, named.data, carried)
-            async with asyncio.timeout(self._settings.answer_seconds):
-                _, result = await asyncio.wrap_future(answer)
+            with self._batcher.room() as hold:
+                named = await read_pictures(request, self._settings, hold)
+            own += [carried | {"request_id": os.urandom(_REQUEST_BYTES).hex()} for _ in named[1:]]
+            asked = [Asked(one.path, one.data, fields) for one, fields in zip(named, own, strict=True)]
+            # nothing came in between: the room of the body is that of its pictures now
+            answers = self._batcher.submit(asked)
         except Refused as fault:
-            return _Reply(fault.status, {"status": "error", "error": str(fault)}, {"error": str(fault)})
+            return [(refused(fault), own[0])]
         except ClientDisconnect:
-            return _Reply(CLIENT_GONE, {}, {"error": "the caller went away"})
-        except TimeoutError:
-            return _unable(Busy(1), f"no answer within {self._settings.answer_seconds:g} s")
+            return [(gone(), own[0])]
         except Exception as fault:  # noqa: BLE001 - a request must have its answer, and the log its event
-            return _unable(fault)
-        finally:
-            if answer is None:
-                self._batcher.leave()
-        return self._told(result)
+            return [(unable(fault), own[0])]
+        await asyncio.wait(answers, timeout=self._settings.answer_seconds)
+        return [(self._reply(answer), fields) for answer, fields in zip(answers, own, strict=True)]
 
-    def _told(self, result: Result) -> _Reply:
-        document = json.loads(result.to_json())
-        withheld = result.ok and self._recognizer.is_withheld(result)
-        fields: dict[str, Any] = {"file_path": result.file_path}
-        if result.ok:
-            document |= {"low_confidence_filtered": withheld}
-            fields |= {"low_confidence_filtered": withheld}
+    def _reply(self, answer: "asyncio.Future[Outcome]") -> Reply:
+        if not answer.done():
+            answer.cancel()
+            return late(self._settings.answer_seconds)
+        outcome = answer.result()
+        if isinstance(outcome, Exception):
+            return unable(outcome)
+        return recognised(outcome, withheld=outcome.ok and self._recognizer.is_withheld(outcome))
+
+
+def _tell(reply: Reply, carried: dict[str, Any], size: int, seconds: float) -> None:
+    log_event(
+        "business_output",
+        **carried,
+        status="success" if reply.status < 400 else "cancelled" if reply.status == CLIENT_GONE else "error",
+        http_status=reply.status,
+        response_size=size,
+        duration_ms=round(seconds * 1_000, 3),
+        **reply.fields,
+    )
+
+
+async def _send(send: Send, receive: Receive, status: int, body: bytes, retry_after: int | None) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if retry_after is not None:
+        headers.append((b"retry-after", b"%d" % retry_after))
+    lingering = status in _BODY_LEFT
+    if lingering:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": lingering})
+    if lingering:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while (await receive()).get("more_body", False):
+                    continue
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _App(FastAPI):
+    """Asks the service before FastAPI's layers and Starlette's, which cost as much again as all that it does itself."""
+
+    service: Service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == RECOGNIZE and scope["method"] == "POST":
+            await self.service(scope, receive, send)
         else:
-            fields |= {"reason": result.reason, "error": result.message}
-        if withheld:
-            document = {name: value for name, value in document.items() if name not in _ANSWER}
-        return _Reply(status_of(result.reason), document, fields)
+            await super().__call__(scope, receive, send)
 
 
-def _unable(fault: Exception, message: str | None = None) -> _Reply:
-    """429 when it is only a matter of time, 503 when it is not; a fault of the service shows no details to callers."""
-    if isinstance(fault, Busy):
-        text = message or str(fault)
-        status = 503 if message else 429
-        return _Reply(status, {"status": "error", "error": text}, {"error": text}, fault.retry_after)
-    shown = str(fault) if isinstance(fault, Unavailable) else "the recognizer failed; its log says why"
-    return _Reply(503, {"status": "error", "error": shown}, {"error": fault})
-
-
-def status_of(reason: InputReason | None) -> int:
-    """The HTTP status of a picture: 200 recognised, 403 outside the roots, 404 no such file, 500 the model's fault,
-    503 no memory just now, 422 every other fault of the picture or its path."""
-    if reason is None:
-        return 200
-    if reason in {InputReason.MODEL_OUT_OF_MEMORY, InputReason.MODEL_DEVICE_LOST}:
-        return 503
-    if reason.value.startswith("model_"):
-        return 500
-    return {InputReason.PATH_OUTSIDE_ROOTS: 403, InputReason.FILE_MISSING: 404}.get(reason, 422)
-
-
-def create_app(recognizer: Recognizer, settings: Settings, decoder: Decoder | None = None) -> FastAPI:
+def create_app(recognizer: Recognizer, settings: Settings, metrics: Metrics, decoder: Decoder | None = None) -> FastAPI:
     """The application; its lifespan ends the service: what was taken is answered first."""
-    service = Service(recognizer, settings, decoder)
+    service = Service(recognizer, settings, metrics, decoder)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(service.close)
+        await service.close()
 
-    app = FastAPI(title="wumu", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_api_route("/recognize", service.recognize, methods=["POST"], response_model=None)
+    app = _App(title="wumu", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.service = service
+    app.router.routes.append(Route(RECOGNIZE, service, methods=["POST"]))
     app.add_api_route("/healthz", service.health, methods=["GET", "HEAD"], response_model=None)
     app.add_api_route("/metrics", service.metrics, methods=["GET", "HEAD"], response_model=None)
     return app

@@ -1,25 +1,29 @@
 """Dynamic batching: pictures that come one by one are asked together, none waits longer than agreed.
 
-Threads decode; one thread gathers what is decoded into batches and asks the network.
+Threads decode; one thread asks the network about what is decoded. Requests wait in the event loop, to which a whole
+batch is handed back at once: whoever enters, leaves and counts does so there, and needs no lock.
 """
 
-import queue
+import asyncio
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
 
 from recognizer.decode import Decoder
 from recognizer.manifest import ModelError
 from recognizer.pipeline import Recognizer
 from recognizer.result import Result
+from recognizer.serve.gathering import Gathering
 from recognizer.serve.metrics import Metrics
 from recognizer.serve.settings import Settings
 from recognizer.taken import Received, Taken
 
-_Answer = Future[tuple[Taken, Result]]
-_STOP: Final = None
+Outcome = Result | Exception
+"""What became of a picture; an exception is a fault of the service, for a picture's own fault is a result."""
 
 
 class Busy(Exception):
@@ -34,8 +38,30 @@ class Unavailable(Exception):
     """The model no longer answers as it should, or its device is gone: the service has to be started anew."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A picture by its bytes, or by its path alone; ``carried`` are fields for its events."""
+
+    path: str
+    data: bytes | None
+    carried: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return 0 if self.data is None else len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Room for a picture, by its bytes, and the answer that somebody waits for."""
+
+    answer: "asyncio.Future[Outcome]"
+    size: int
+
+
 class Batcher:
-    """Between many requests and one recognizer. `close` answers what was taken, then ends its threads.
+    """Between many requests and one recognizer; to be used in one event loop.
 
     ``decoder``: `recognizer.decode_worker.DecodeWorkers.decode` decodes in processes of their own.
     """
@@ -44,9 +70,8 @@ class Batcher:
         self, recognizer: Recognizer, settings: Settings, metrics: Metrics, decoder: Decoder | None = None
     ) -> None:
         self._recognizer, self._settings, self._metrics, self._decoder = recognizer, settings, metrics, decoder
-        self._ready: queue.SimpleQueue[tuple[Taken, _Answer] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._waiting = 0
+        self._gathering: Gathering[tuple[Taken, _Order]] = Gathering(settings.max_batch, settings.max_wait_ms / 1_000)
+        self._waiting = self._bytes = 0
         self._closed = False
         self._fault: ModelError | None = None
         self._seconds_a_picture = 0.01
@@ -64,93 +89,98 @@ class Batcher:
         """Whether pictures are still taken and asked."""
         return self._thread.is_alive() and not self._closed and self._fault is None and not self._recognizer.lost
 
-    def enter(self) -> None:
-        """A place for one picture, held until `submit` has its answer, or `leave`.
+    @contextmanager
+    def room(self) -> Iterator[Callable[[int], None]]:
+        """Room for a request while its body comes in. What it gives takes room for so many more bytes.
 
-        Raises `Busy` when too many wait or the service is ending, `Unavailable` when the model has failed its canary or
-        its device is gone.
+        Both raise `Busy` when too many wait, or hold too much, or the service is ending, and `Unavailable` when the
+        model has failed its canary or its device is gone.
         """
-        with self._lock:
-            if self._fault is not None:
-                raise Unavailable(str(self._fault))
-            if self._recognizer.lost:
-                raise Unavailable("the device is gone; the service has to be started anew")
-            if self._closed or self._waiting >= self._settings.max_waiting:
-                raise Busy(max(1, min(60, round(self._waiting * self._seconds_a_picture))))
-            self._waiting += 1
+        held = 0
 
-    def leave(self, _answer: object = None) -> None:
-        """Give the place back."""
-        with self._lock:
-            self._waiting -= 1
+        def hold(size: int) -> None:
+            nonlocal held
+            self._enter(0, size)
+            held += size
 
-    def submit(self, path: str, data: bytes | None, carried: Mapping[str, Any]) -> _Answer:
-        """One picture, by its bytes or its path, in the place that was entered; it is left with the answer."""
-        answer: _Answer = Future()
-        answer.add_done_callback(self.leave)
+        self._enter(1, 0)
         try:
-            self._pool.submit(self._take, answer, path, data, carried)
-        except RuntimeError:  # closed while the picture came in
-            answer.set_exception(Unavailable("the service is ending"))
-        return answer
+            yield hold
+        finally:
+            self._leave(1, held)
 
-    def close(self) -> None:
-        """Take no more, answer what was taken, and end."""
-        with self._lock:
-            self._closed = True
+    def submit(self, pictures: Sequence[Asked]) -> list["asyncio.Future[Outcome]"]:
+        """Their answers to be; all of them are taken or none. Raises what `room` raises."""
+        self._enter(len(pictures), sum(one.size for one in pictures))
+        loop = asyncio.get_running_loop()
+        self._gathering.expect(len(pictures))
+        answers = []
+        for one in pictures:
+            order = _Order(loop.create_future(), one.size)
+            self._pool.submit(self._take, one, order)
+            answers.append(order.answer)
+        return answers
+
+    def _enter(self, pictures: int, size: int) -> None:
+        if self._fault is not None:
+            raise Unavailable(str(self._fault))
+        if self._recognizer.lost:
+            raise Unavailable("the device is gone; the service has to be started anew")
+        if (
+            self._closed
+            or self._waiting + pictures > self._settings.max_waiting
+            or self._bytes + size > self._settings.max_waiting_bytes
+        ):
+            raise Busy(max(1, min(60, round(self._waiting * self._seconds_a_picture))))
+        self._waiting += pictures
+        self._bytes += size
+
+    def _leave(self, pictures: int, size: int) -> None:
+        self._waiting -= pictures
+        self._bytes -= size
+
+    async def close(self) -> None:
+        """Take no more, answer what was taken, and end the threads."""
+        self._closed = True
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
         self._pool.shutdown(wait=True)
-        self._ready.put(_STOP)
+        self._gathering.end()
         self._thread.join()
 
-    def _take(self, answer: _Answer, path: str, data: bytes | None, carried: Mapping[str, Any]) -> None:
+    def _take(self, one: Asked, order: _Order) -> None:
         try:
-            self._ready.put((self._recognizer.take(path, Received(data, carried), self._decoder), answer))
+            taken = self._recognizer.take(one.path, Received(one.data, one.carried), self._decoder)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the request that waits for it must hear of it
-            _fail(answer, fault)
+            self._gathering.miss()
+            self._deliver([order], [fault])
+        else:
+            self._gathering.put((taken, order))
 
     def _run(self) -> None:
-        while (first := self._ready.get()) is not _STOP:
-            batch, stop = self._gather(first)
+        while batch := self._gathering.take():
             began = time.monotonic()
-            self._answer(batch)
+            self._metrics.batch(len(batch))
+            self._deliver([order for _, order in batch], self._outcomes([taken for taken, _ in batch]))
             spent = (time.monotonic() - began) / len(batch)
             self._seconds_a_picture += (spent - self._seconds_a_picture) / 8
-            if stop:
-                return
 
-    def _gather(self, first: tuple[Taken, _Answer]) -> tuple[list[tuple[Taken, _Answer]], bool]:
-        """The first and what else comes within the agreed time; whether the end came too."""
-        batch = [first]
-        until = time.monotonic() + self._settings.max_wait_ms / 1_000
-        while len(batch) < self._settings.max_batch:
-            try:
-                more = self._ready.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return batch, False
-            if more is _STOP:
-                return batch, True
-            batch.append(more)
-        return batch, False
-
-    def _answer(self, batch: list[tuple[Taken, _Answer]]) -> None:
-        self._metrics.batch(len(batch))
+    def _outcomes(self, batch: list[Taken]) -> Sequence[Outcome]:
         try:
-            results = self._recognizer.answer([taken for taken, _ in batch])
+            return self._recognizer.answer(batch)
         except Exception as fault:  # noqa: BLE001 - whatever it is, every request of the batch must hear of it
             if isinstance(fault, ModelError):
                 self._fault = fault
-            for _, answer in batch:
-                _fail(answer, fault)
-            return
-        for (taken, answer), result in zip(batch, results, strict=True):
-            try:
-                answer.set_result((taken, result))
-            except InvalidStateError:  # its caller went away
-                continue
+            return [fault] * len(batch)
 
+    def _deliver(self, orders: list[_Order], outcomes: Sequence[Outcome]) -> None:
+        """To the event loop, all at once: it is woken once."""
+        with suppress(RuntimeError):  # the loop was closed by force: nobody waits any more
+            orders[0].answer.get_loop().call_soon_threadsafe(self._answered, orders, outcomes)
 
-def _fail(answer: _Answer, fault: Exception) -> None:
-    try:
-        answer.set_exception(fault)
-    except InvalidStateError:  # its caller went away, and with him the question
-        return
+    def _answered(self, orders: list[_Order], outcomes: Sequence[Outcome]) -> None:
+        for order, outcome in zip(orders, outcomes, strict=True):
+            self._leave(1, order.size)
+            if not order.answer.done():  # else whoever asked has given up
+                order.answer.set_result(outcome)

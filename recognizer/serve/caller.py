@@ -1,5 +1,6 @@
 """Who asks: the address of the peer, or what a trusted proxy says of it."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from recognizer.serve.settings import Network
@@ -26,6 +27,7 @@ def caller_address(peer: str | None, forwarded: str | None, trusted: tuple[Netwo
     return str(here)
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str | None) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address((text or "").strip("[]"))

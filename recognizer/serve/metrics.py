@@ -6,7 +6,8 @@ https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 import threading
 from bisect import bisect_left
 from collections import Counter
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
@@ -32,6 +33,11 @@ class _Histogram:
         return [*found, f"{self._name}_sum {self._sum}", f"{self._name}_count {total}"]
 
 
+def _counter(name: str, about: str, label: str, counts: Mapping[Any, int]) -> list[str]:
+    lines = [f'{name}{{{label}="{one}"}} {count}' for one, count in sorted(counts.items())]
+    return [f"# HELP {name} {about}", f"# TYPE {name} counter", *lines]
+
+
 class Metrics:
     """Counters of one service. Safe to use from any thread."""
 
@@ -39,16 +45,21 @@ class Metrics:
         self._lock = threading.Lock()
         self._answers: Counter[int] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._cut_off: Counter[str] = Counter()
         self._seconds = _Histogram("wumu_request_seconds", "time from the request to its answer", _SECONDS)
         self._sizes = _Histogram("wumu_batch_pictures", "pictures asked together", _SIZES)
 
-    def answered(self, status: int, seconds: float, reason: str | None = None) -> None:
-        """One request to /recognize came to its end; ``reason`` is that of a picture that was not recognised."""
+    def answered(self, status: int, seconds: float, reasons: Iterable[str | None]) -> None:
+        """One request to /recognize came to its end; ``reasons`` are those of its pictures, None of one recognised."""
         with self._lock:
             self._answers[status] += 1
             self._seconds.observe(seconds)
-            if reason is not None:
-                self._reasons[reason] += 1
+            self._reasons.update(one for one in reasons if one is not None)
+
+    def cut_off(self, why: str) -> None:
+        """A connection was ended that had sent no request, or had not sent it to its end."""
+        with self._lock:
+            self._cut_off[why] += 1
 
     def batch(self, pictures: int) -> None:
         """So many pictures were asked together."""
@@ -58,13 +69,11 @@ class Metrics:
     def text(self, waiting: int) -> str:
         """The page, with the number of pictures that wait or are worked on right now."""
         with self._lock:
-            lines = ["# HELP wumu_requests_total answers by HTTP status", "# TYPE wumu_requests_total counter"]
-            lines += [f'wumu_requests_total{{status="{one}"}} {count}' for one, count in sorted(self._answers.items())]
-            lines += [
-                "# HELP wumu_failures_total pictures not recognised, by reason",
-                "# TYPE wumu_failures_total counter",
+            lines = [
+                *_counter("wumu_requests_total", "answers by HTTP status", "status", self._answers),
+                *_counter("wumu_failures_total", "pictures not recognised, by reason", "reason", self._reasons),
+                *_counter("wumu_cut_off_total", "connections ended without a request, by why", "why", self._cut_off),
             ]
-            lines += [f'wumu_failures_total{{reason="{one}"}} {count}' for one, count in sorted(self._reasons.items())]
             lines += [
                 "# HELP wumu_waiting_pictures pictures that wait or are worked on",
                 "# TYPE wumu_waiting_pictures gauge",

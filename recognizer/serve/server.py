@@ -9,7 +9,8 @@ import uvicorn
 from recognizer.decode import Decoder
 from recognizer.pipeline import Recognizer
 from recognizer.serve.app import create_app
-from recognizer.serve.protocol import within
+from recognizer.serve.metrics import Metrics
+from recognizer.serve.protocol import patient
 from recognizer.serve.settings import Settings
 
 _GRACE_SECONDS = 30
@@ -28,11 +29,12 @@ def make_server(recognizer: Recognizer, settings: Settings, decoder: Decoder | N
 
     ``decoder``: `recognizer.decode_worker.DecodeWorkers.decode` decodes in processes of their own.
     """
+    metrics = Metrics()
     config = uvicorn.Config(
-        create_app(recognizer, settings, decoder),
-        http=within(settings.head_seconds),
+        create_app(recognizer, settings, metrics, decoder),
+        http=patient(settings, metrics),
         ws="none",
-        log_level="warning",
+        log_level="error",  # its warnings are of what callers send, which is counted
         access_log=False,  # the events tell of every request
         proxy_headers=False,  # whom to believe is our own setting
         server_header=False,

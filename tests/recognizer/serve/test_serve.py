@@ -160,12 +160,16 @@ def test_an_oversize_upload_is_413(url: str, sink: MemorySink) -> None:
 def chunks() -> Iterator[bytes]:
     yield b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
     for _ in range(100):
-        yield b"\0" * 10_000
+        yield b"\0" * 100_000
 
 
-def test_an_oversize_upload_of_unknown_length_is_413(url: str) -> None:
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    assert requests.post(f"{url}/recognize", data=chunks(), headers=headers, timeout=TIMEOUT).status_code == 413
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "image/png"])
+def test_an_oversize_upload_of_unknown_length_is_413_and_says_so_in_whole(url: str, kind: str) -> None:
+    """The answer comes through, though most of what was sent was not read before it."""
+    answer = requests.post(f"{url}/recognize", data=chunks(), headers={"Content-Type": kind}, timeout=TIMEOUT)
+    assert answer.status_code == 413
+    assert "larger than the limit" in answer.json()["error"]
+    assert answer.headers["Connection"] == "close"
 
 
 @pytest.mark.parametrize(
@@ -187,22 +191,88 @@ def test_a_broken_multipart_is_refused(url: str, sink: MemorySink, kind: str, bo
     assert sink.events[-1]["error"] == answer.json()["error"]
 
 
-def test_two_files_in_one_request_are_refused(url: str, digit: bytes) -> None:
-    files = [("image", ("a.png", digit)), ("image", ("b.png", digit))]
-    assert requests.post(f"{url}/recognize", files=files, timeout=TIMEOUT).status_code == 400
+def several(url: str, *pictures: tuple[str, bytes]) -> requests.Response:
+    return requests.post(f"{url}/recognize", files=[("image", one) for one in pictures], timeout=TIMEOUT)
 
 
-def test_another_content_type_is_415(url: str, digit: bytes) -> None:
+def test_several_pictures_of_a_request_are_answered_as_a_list(url: str, sink: MemorySink, digit: bytes) -> None:
+    """Each has its own status, reason and events; one that is broken fails alone."""
+    answer = several(url, ("a.png", digit), ("b.png", b"<html>"), ("c.png", digit))
+    documents = answer.json()
+    assert answer.status_code == 200
+    assert [one["http_status"] for one in documents] == [200, 422, 200]
+    assert [one["file_path"] for one in documents] == ["upload:a.png", "upload:b.png", "upload:c.png"]
+    assert [one.get("reason") for one in documents] == [None, "image_not_an_image", None]
+    assert documents[0]["top1_label"] == documents[2]["top1_label"]
+    for one in documents:
+        events = told(sink, one["request_id"])
+        assert {event["file_path"] for event in events} == {one["file_path"]}
+        assert (events[0]["event_type"], events[-1]["event_type"]) == ("input_start", "business_output")
+        assert events[-1]["http_status"] == one["http_status"]
+    page = requests.get(f"{url}/metrics", timeout=TIMEOUT).text
+    assert 'wumu_requests_total{status="200"} 1' in page
+    assert 'wumu_failures_total{reason="image_not_an_image"} 1' in page
+
+
+def test_all_pictures_of_a_request_together_keep_the_limits(url: str, digit: bytes) -> None:
+    """Beyond the number it is 400, beyond the size 413: 60,000 bytes are well within it, twice that is not."""
+    assert several(url, *[("a.png", b"")] * 65).status_code == 400
+    assert several(url, ("a.png", b"\0" * 60_000), ("b.png", b"\0" * 60_000)).status_code == 413
+
+
+def test_more_pictures_than_there_is_room_for_are_429_together(
+    digits_model: Trained, sink: MemorySink, digit: bytes
+) -> None:
+    recognizer = Recognizer.load(digits_model.folder, "cpu")
+    with serving(recognizer, Settings(max_waiting=3, body_seconds=25)) as url:
+        assert len(several(url, *[("a.png", digit)] * 3).json()) == 3
+        with begun(url):
+            until(lambda: requests.get(f"{url}/healthz", timeout=TIMEOUT).json()["waiting"] == 1)
+            assert several(url, *[("a.png", digit)] * 3).status_code == 429
+            assert requests.get(f"{url}/healthz", timeout=TIMEOUT).json()["waiting"] == 1
+
+
+def test_bodies_together_hold_no_more_than_allowed(digits_model: Trained, sink: MemorySink, digit: bytes) -> None:
+    """While one caller's bytes fill the room another one is told to come back; then it is free again."""
+    recognizer = Recognizer.load(digits_model.folder, "cpu")
+    settings = Settings(max_upload_bytes=300_000, max_waiting_bytes=400_000, body_seconds=25)
+    with serving(recognizer, settings) as url:
+        with begun(url, length=300_000) as connection:
+            connection.sendall(b'Content-Disposition: form-data; name="a"; filename="a"\r\n\r\n' + b"\0" * 299_000)
+            until(lambda: upload(url, b"\0" * 200_000).status_code == 429)
+            assert upload(url, digit).status_code == 200
+        until(lambda: upload(url, b"\0" * 200_000).status_code == 422)
+
+
+@pytest.mark.parametrize("kind", ["image/png", "IMAGE/JPEG", "application/octet-stream"])
+def test_a_bare_picture_is_answered(url: str, sink: MemorySink, digit: bytes, kind: str) -> None:
+    answer = requests.post(f"{url}/recognize", data=digit, headers={"Content-Type": kind}, timeout=TIMEOUT)
+    assert (answer.status_code, answer.json()["file_path"]) == (200, "upload:unnamed")
+    assert told(sink, answer.json()["request_id"])[0]["file_size"] == len(digit)
+
+
+def test_a_bare_picture_keeps_the_limit(url: str) -> None:
     headers = {"Content-Type": "image/png"}
+    assert requests.post(f"{url}/recognize", data=b"", headers=headers, timeout=TIMEOUT).status_code == 422
+    assert requests.post(f"{url}/recognize", data=b"\0" * 100_001, headers=headers, timeout=TIMEOUT).status_code == 413
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "video/mp4", ""])
+def test_another_content_type_is_415(url: str, digit: bytes, kind: str) -> None:
+    headers = {"Content-Type": kind}
     assert requests.post(f"{url}/recognize", data=digit, headers=headers, timeout=TIMEOUT).status_code == 415
 
 
-def begun(url: str) -> socket.socket:
-    """A request that has begun and says no more."""
+def test_only_post_is_asked(url: str) -> None:
+    assert requests.get(f"{url}/recognize", timeout=TIMEOUT).status_code == 405
+
+
+def begun(url: str, length: int = 999) -> socket.socket:
+    """A request of so many bytes that has begun and says no more."""
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname, parts.port), TIMEOUT)
     kind = "multipart/form-data; boundary=b"
-    head = f"POST /recognize HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: 999\r\n\r\n"
+    head = f"POST /recognize HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
     connection.sendall(head.encode() + b"--b\r\n")
     return connection
 

@@ -1,5 +1,6 @@
 """The service against those who would hold it up: heads that trickle in, pictures that kill their decoder."""
 
+import contextlib
 import signal
 import socket
 import time
@@ -108,6 +109,50 @@ def test_many_that_trickle_keep_nobody_out_and_none_stays(url: str, digit: bytes
     finally:
         for connection in slow:
             connection.close()
+
+
+POST = b"POST /recognize HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = POST + b"Content-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_body_that_nobody_reads_is_cut_off_too(digits_model: Trained, sink: MemorySink) -> None:
+    """It is refused by its head, and then its bytes trickle: the connection does not stay for ever."""
+    settings = Settings(body_seconds=HEAD_SECONDS)
+    with serving(Recognizer.load(digits_model.folder, "cpu"), settings) as url, connected(url) as connection:
+        connection.sendall(CHUNKED % b"text/plain")
+        assert connection.recv(4_096).startswith(b"HTTP/1.1 415 ")
+        with contextlib.suppress(ConnectionError):
+            assert trickle(connection, b"1\r\na\r\n" * 10_000) == b""
+        until(lambda: 'wumu_cut_off_total{why="slow_body"} 1' in requests.get(f"{url}/metrics", timeout=TIMEOUT).text)
+
+
+BROKEN = (
+    (b"\x1b[31mNONSENSE\r\n\r\n",),
+    (CHUNKED % b"text/plain", b"zz\x1b[31m\r\n"),
+    (CHUNKED % b"image/png", b"zz\x1b[31m\r\n"),
+    (POST + b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9\r\n\r\n--bX\x1b[31m",),
+    (POST + b"Content-Type: image/png\r\nContent-Length: 3\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nabc",),
+)
+
+
+def test_broken_requests_write_nothing_raw_on_stderr(digits_model: Trained, digit: bytes) -> None:
+    """They are counted or have their event; the service goes on."""
+    with serving_command("--model", str(digits_model.folder)) as (url, process):
+        for parts in BROKEN:
+            with connected(url) as connection:
+                connection.settimeout(HEAD_SECONDS)
+                for part in parts:
+                    connection.sendall(part)
+                    with contextlib.suppress(TimeoutError):
+                        connection.recv(4_096)
+        answer = requests.post(f"{url}/recognize", files={"image": ("7.png", digit)}, timeout=TIMEOUT)
+        assert answer.status_code == 200
+        assert 'wumu_cut_off_total{why="invalid_http"} 3' in requests.get(f"{url}/metrics", timeout=TIMEOUT).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert [line for line in said.splitlines() if not line.startswith("wumu: ")] == []
 
 
 def test_a_picture_that_kills_its_decoder_is_answered_and_harms_no_other(
