@@ -79,8 +79,8 @@ class Blocks:
         ordered = np.sort(row.array[self._means.stop - kept : self._means.stop])
         return (float(ordered[(kept - 1) // 2]) + float(ordered[kept // 2])) / 2.0
 
-    def distance(self, row: Row, length: int, recent: Singles) -> float:
-        """As `distances`."""
+    def distance(self, row: Row, length: int, recent: Singles, space: Floats) -> float:
+        """As `distances`; ``space`` holds at least ``length * room`` numbers that may be overwritten."""
         known, step = int(row.numbers[self._kept.start]) - length, self.step
         if known - length + 1 < NEIGHBOURS:
             return 0.0
@@ -89,8 +89,10 @@ class Blocks:
             newest = np.add.reduce(newest.reshape(length, step), axis=1) / step
         end = self._means.stop - length
         means = row.array[end - known : end].astype(np.float64)
-        apart = np.ndarray((length, known - length + 1), np.float64, means, strides=(8, 8)) - newest[:, None]
-        apart *= apart
+        windows = known - length + 1
+        apart = space[: length * windows].reshape(length, windows)
+        np.subtract(np.ndarray(apart.shape, np.float64, means, strides=(8, 8)), newest[:, None], out=apart)
+        np.multiply(apart, apart, out=apart)
         square: Floats = np.add.reduce(apart, axis=0)
         square.partition(NEIGHBOURS - 1)
         return sum(map(math.sqrt, square[:NEIGHBOURS].tolist())) / NEIGHBOURS

@@ -1,7 +1,8 @@
-"""One series' values one by one: what `detectors.stats.scorer` does for many series at once, to the last bit.
+"""One series' values one by one: what `detectors.stats.scorer` does for many series at once, but for rounding.
 
 numpy takes as long for a handful of numbers as plain Python takes for the whole of a series' newest value. So the few
-series of a small rule, and those that have more buckets to be judged than the others, go this way.
+series of a small rule, and those that have more buckets to be judged than the others, go this way. Few
+single-precision numbers are summed in plain Python for the same reason.
 """
 
 import math
@@ -9,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.stats.packing import Row, Singles, push
+from detectors.stats.packing import Row, push
 from detectors.stats.scales import ALARMING, LEVEL, MEAN, MEASURES, MEDIAN, ORIGIN, SEEN, SINGLE, VARIANCE, Plan
 
 LARGEST: Final = 1e30
@@ -22,7 +23,7 @@ RATE: Final = 0.05
 class Single:
     """The series whose state is ``row``; a value is observed, and then it is learned or it is not."""
 
-    __slots__ = ("_bins", "_due", "_offset", "_plan", "_row")
+    __slots__ = ("_bins", "_due", "_offset", "_plan", "_row", "_space")
 
     def __init__(self, plan: Plan, row: Row) -> None:
         self._plan = plan
@@ -30,6 +31,7 @@ class Single:
         self._due: list[int] = []
         self._bins: list[int] = []
         self._offset = 0.0
+        self._space = np.empty(max(length * blocks.room for _, blocks, length in plan.shapes))
 
     def observe(self, time_s: float, value: float) -> tuple[float, float, float, float, float]:
         """`Scores` of the next value."""
@@ -61,12 +63,12 @@ class Single:
         plan, row, offset = self._plan, self._row, self._offset
         numbers = row.numbers
         seen = numbers[SEEN]
-        recent = row.array[plan.recent]
+        end = plan.recent.stop
         for blocks in plan.blocks:
             if blocks.step == 1:
                 blocks.add_one(row, offset)
             elif seen % blocks.step == 0.0:
-                blocks.add_one(row, float(np.add.reduce(recent[-blocks.step :], dtype=np.float64)) / blocks.step)
+                blocks.add_one(row, sum(row.singles[end - blocks.step : end]) / blocks.step)
         if seen % plan.blocks[2].step == 0.0:
             numbers[MEDIAN] = plan.blocks[2].median_of_one(row)
         plan.seasons.learn_one(row, self._bins, offset)
@@ -83,16 +85,17 @@ class Single:
         recent = row.array[plan.recent]
         for place, blocks, length in plan.shapes:
             if place in self._due:
-                numbers[found + place] = blocks.distance(row, length, recent)
+                numbers[found + place] = blocks.distance(row, length, recent, self._space)
         for number, (newest, level) in enumerate(zip(plan.residuals, levels, strict=True), len(plan.blocks)):
             push(row.singles, newest, offset - level)
-            numbers[found + number] = abs(_mean(row.array[newest], seen))
-        numbers[found + LEVEL] = abs(_mean(recent[-plan.level_room :], seen) - numbers[MEDIAN])
+            numbers[found + number] = abs(_mean(row.singles[newest], seen))
+        newest_level = row.singles[plan.recent.stop - plan.level_room : plan.recent.stop]
+        numbers[found + LEVEL] = abs(_mean(newest_level, seen) - numbers[MEDIAN])
         change = abs(offset - numbers[MEAN])
         deviation = max(math.sqrt(numbers[VARIANCE]), change / LARGEST, 1.0 / LARGEST)
         numbers[found + SINGLE] = min(change / deviation, LARGEST)
 
 
-def _mean(values: Singles, seen: float) -> float:
+def _mean(values: "memoryview[float]", seen: float) -> float:
     """Of the newest values, of which there are no more than were ``seen``; the others are 0."""
-    return float(np.add.reduce(values, dtype=np.float64)) / min(seen, len(values))
+    return sum(values) / min(seen, len(values))
