@@ -1,6 +1,5 @@
 """`confidence_drift`: the scores of a model are no longer what they usually are."""
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -19,10 +18,10 @@ from detectors.frame import Bins, Frame, Interval, Key, Series, Value
 from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Histogram, Measure, Query, Statistic
-from detectors.statistical.confidence_memory import MOST_CHANCE_DAYS, Drift, Filling, State, Watch, no_stakes
+from detectors.statistical.confidence_memory import MOST_CHANCE_DAYS, NO_BETS, Drift, Filling, State, Watch
 from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, Learning
 from detectors.stats import blocks as packed
-from detectors.stats import wander
+from detectors.stats import same_time, wander
 from detectors.stats.blocks import Blocks
 from detectors.stats.edetector import bets, evidences
 from detectors.stats.same_time import SameTime
@@ -138,21 +137,21 @@ class ConfidenceDrift(Learning):
             for watch, (_, state), found in zip(watches, cases, findings, strict=True)
         ]
 
-    def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[tuple[int, Blocks]]:
+    def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[tuple[int, bytes]]:
         """The blocks that are full, and when they were; what is too old is forgotten before each."""
+        history_ms = self.history_ms
         for bucket in _fresh(frame, series, judged_ms):
             filling = bucket if watch.filling is None else watch.filling.with_more(bucket)
             watch.filling = filling if filling.events < self.at_least_events else None
             if watch.filling is None:
-                watch.forget(max(filling.start_ms - self.history_ms, 0) // self.bucket)
+                watch.forget(max(filling.start_ms - history_ms, 0) // self.bucket)
                 yield bucket_end_ms(frame, bucket.start_ms), filling.block(self.bucket)
 
-    def _judge(self, cases: Mapping[int, tuple[Watch, Blocks]]) -> Iterator[tuple[int, Change]]:
+    def _judge(self, cases: Mapping[int, tuple[Watch, bytes]]) -> Iterator[tuple[int, Change]]:
         """One more block of each series; the changes that are to be reported."""
         calm: dict[int, tuple[Watch, Blocks]] = {}
+        same_time.observe([self._at_its_time(*case) for case in cases.values()])
         for number, (watch, block) in cases.items():
-            learns = watch.drift is None or not watch.same_time.wholly_proven
-            watch.same_time.observe(int(block["bucket"][0]) * self.bucket, packed.viewed(block), learns=learns)
             if watch.drift is not None:
                 now = self._followed(watch, watch.drift, block)
                 if now is not None:
@@ -168,6 +167,11 @@ class ConfidenceDrift(Learning):
             if now is not None:
                 yield number, now
 
+    def _at_its_time(self, watch: Watch, block: bytes) -> same_time.Block:
+        bucket, views = packed.viewed(block)
+        learns = watch.drift is None or not watch.same_time.wholly_proven
+        return watch.same_time, bucket * self.bucket, views, learns
+
     def _changed(self, watch: Watch, known: Blocks, found: float) -> Change | None:
         """The change that bets have ``found``, if it is to be reported."""
         if found * self.bucket < self.false_alarms.every_ms:
@@ -178,7 +182,7 @@ class ConfidenceDrift(Learning):
             if change is not None and aspect.way in self._ways:
                 then = watch.timeless(known, self.bucket, like=change.since)
                 change = wander.change(then, aspect, self._least(aspect)) or change
-                watch.stakes = no_stakes()
+                watch.stakes = NO_BETS
                 self._begin(watch, number, change, found)
                 return change
             if change is not None and aspect.way is Way.WIDENS:
@@ -190,17 +194,17 @@ class ConfidenceDrift(Learning):
         if not cases:
             return []
         for watch, known in cases:
-            if watch.fit is None or watch.fit_age >= _REFIT_BLOCKS:
+            if not watch.fit or watch.fit_age >= _REFIT_BLOCKS:
                 watch.fit, watch.fit_age = packed.fitted(known[:-1]), 0
             watch.fit_age += 1
-        fits = np.array([watch.fit for watch, _ in cases])
+        fits = _table([watch.fit for watch, _ in cases])
         below, equal, total = packed.ranked([known for _, known in cases], fits)
-        stakes = np.array([watch.stakes for watch, _ in cases])
+        stakes = _table([watch.stakes for watch, _ in cases])
         there = np.isfinite(fits[:, :, 0])
         told = there & (total >= _LEAST_BLOCKS)
         stakes[told] = bets(stakes[told], below[told], equal[told], total[told])
         for (watch, _), after in zip(cases, stakes, strict=True):
-            watch.stakes = after
+            watch.stakes = after.tobytes()
         shares = self._shares[:, None] * there
         won, staked = _added(shares * evidences(stakes)), _added(shares)
         found: list[float] = np.divide(won, staked, out=np.zeros_like(won), where=staked > 0).tolist()
@@ -223,17 +227,19 @@ class ConfidenceDrift(Learning):
         return self.min_change if aspect.measure is wander.Measure.MEAN else self.min_spread_change
 
     def _begin(self, watch: Watch, aspect: int, change: Change, found: float) -> None:
-        before = watch.blocks["bucket"] < change.since
-        usual = watch.blocks[before] if before.any() else watch.blocks
-        watch.blocks = packed.joined(watch.blocks[before], packed.marked(watch.blocks[~before], odd=True))
+        blocks = watch.blocks
+        before = blocks["bucket"] < change.since
+        usual = blocks[before] if before.any() else blocks
+        watch.record.replace(blocks[before].tobytes() + packed.marked(blocks[~before], odd=True).tobytes())
         chance_days = min(found * self.bucket / DAY_MS, MOST_CHANCE_DAYS)
         usual_mean = float(np.median(usual["mean"]))
         watch.drift = Drift(aspect, change.since, change.usual, change.size, usual_mean, chance_days)
 
-    def _followed(self, watch: Watch, drift: Drift, block: Blocks) -> Change | None:
+    def _followed(self, watch: Watch, drift: Drift, block: bytes) -> Change | None:
         """One more block while a drift is going on: it lasts, it is over, or it has become usual."""
         aspect = ASPECTS[drift.aspect]
-        newest = packed.joined(watch.blocks[watch.blocks["bucket"] >= drift.since], block)
+        blocks = watch.blocks
+        newest = packed.of(blocks[blocks["bucket"] >= drift.since].tobytes() + block)
         held = watch.timeless(newest[-wander.HELD_BLOCKS :], self.bucket, like=drift.since)
         level = wander.level(held, aspect.measure)
         now = drift.change(drift.usual if level is None else level)
@@ -241,7 +247,7 @@ class ConfidenceDrift(Learning):
             watch.append(block)
             watch.drift = None
             return None
-        if (int(block["bucket"][0]) + 1 - drift.since) * self.bucket >= self.adapt_after:
+        if (int(newest["bucket"][-1]) + 1 - drift.since) * self.bucket >= self.adapt_after:
             watch.append(block)
             watch.restart(drift.since)
             return None
@@ -283,6 +289,11 @@ class ConfidenceDrift(Learning):
                 return beyond(self.where, self.field, drift.usual_mean - edge, window, high=False)
 
 
+def _table(rows: Sequence[bytes]) -> Floats:
+    """Doubles of each series, by view."""
+    return np.frombuffer(bytearray(b"".join(rows))).reshape(len(rows), len(packed.VIEWS), -1)
+
+
 def _added(sides: Floats) -> Floats:
     """Over both sides and all views, in one order: numpy's own depends on how many series there are."""
     total: Floats = sum((sides[0] + sides[1]).T, start=np.zeros(sides.shape[1]))
@@ -291,14 +302,15 @@ def _added(sides: Floats) -> Floats:
 
 def _fresh(frame: Frame, series: Series, judged_ms: int) -> Iterator[Filling]:
     """The buckets that have not been judged and whose values are known, each as a block of its own."""
-    first_ms = max(frame.fresh_from_ms, judged_ms)
-    bins = series.values.get("scores", itertools.repeat(None))
-    columns = (series.values[name] for name in ("count", "sum", "squares"))
-    for start_ms, scores, *numbers in zip(series.bucket_start_ms, bins, *columns, strict=False):
-        if first_ms <= start_ms < frame.interval.end_ms:
-            count, total, squares = map(_finite, numbers)
+    first_ms, end_ms = max(frame.fresh_from_ms, judged_ms), frame.interval.end_ms
+    columns = [series.values[name] for name in ("count", "sum", "squares")]
+    scores = series.values.get("scores")
+    for place, start_ms in enumerate(series.bucket_start_ms):
+        if first_ms <= start_ms < end_ms:
+            count, total, squares = [_finite(column[place]) for column in columns]
             if count is not None and count >= 1 and total is not None and squares is not None:
-                yield Filling(start_ms, count, total, max(squares, 0.0), *_logged(scores, count))
+                logs, logits = _logged(scores[place] if scores else None, count)
+                yield Filling(start_ms, count, total, max(squares, 0.0), logs, logits)
 
 
 def _finite(value: Value) -> float | None:

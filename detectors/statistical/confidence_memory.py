@@ -1,6 +1,7 @@
 """What `confidence_drift` remembers of a series, and the same while it is judged."""
 
 import math
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,15 +9,21 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
+from detectors.memory import Packed
 from detectors.statistical.learning import LearnedState
 from detectors.stats import blocks as packed
 from detectors.stats.blocks import Blocks
 from detectors.stats.edetector import NO_STAKES
+from detectors.stats.record import Record
 from detectors.stats.same_time import SameTime
-from detectors.stats.series import Floats
 from detectors.stats.wander import ASPECTS, Change
 
 MOST_CHANCE_DAYS = 1e6
+
+NO_BETS = struct.pack(f"<{len(NO_STAKES)}d", *NO_STAKES) * len(packed.VIEWS)
+"""No stakes, one row per view."""
+
+_BUCKET = struct.Struct("<I")
 
 _Number = Annotated[float, msgspec.Meta(ge=-1e101, le=1e101)]
 _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e101)]
@@ -42,7 +49,7 @@ class Filling(msgspec.Struct, frozen=True, array_like=True):
             _added(self.logits, other.logits),
         )
 
-    def block(self, bucket_ms: int) -> Blocks:
+    def block(self, bucket_ms: int) -> bytes:
         logs, logits = (math.nan if one is None else one for one in (self.logs, self.logits))
         return packed.made(self.start_ms // bucket_ms, self.events, (self.total, self.squares, logs, logits))
 
@@ -62,61 +69,90 @@ class Drift(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``rows`` are the blocks, ``fit`` makes their views comparable, and was learned ``fit_age`` blocks ago; these, the
-    stakes and what the time of day tells are packed and vouched for by a checksum."""
+    """What is vouched for by a checksum: the ``newest`` blocks, ``fit`` that makes their views comparable, learned
+    ``fit_age`` blocks ago, the stakes, and what is asked of the time of day (``now``).
 
-    version: Literal[2] = 2
-    rows: bytes = b""
+    The blocks before, of which ``skipped`` are too old, have ``settled`` (`Record`); ``rhythm`` is the rest of what the
+    time of day tells (`SameTime`). Version 2 had all blocks as ``rows`` and both parts of the rhythm as ``same_time``.
+    """
+
+    version: Literal[2, 3] = 3
+    settled: Packed = Packed()
+    newest: bytes = b""
+    skipped: Annotated[int, msgspec.Meta(ge=0)] = 0
     filling: Filling | None = None
     fit: bytes = b""
     fit_age: Annotated[int, msgspec.Meta(ge=0)] = 0
     stakes: bytes = b""
     drift: Drift | None = None
-    same_time: bytes = b""
+    rhythm: Packed = Packed()
+    now: bytes = b""
     checksum: int = 0
 
+    rows: bytes = b""
+    same_time: bytes = b""
+
     def check(self) -> None:
-        if self.checksum != _checksum(self.rows, self.fit, self.stakes, self.same_time):
+        parts = (self.rows, self.fit, self.stakes, self.same_time, self.newest, self.now)
+        if self.checksum != zlib.crc32(b"".join(parts)):
             raise ValueError("damaged blocks")
+        Record.check(packed.LAYOUT.itemsize, self.settled, self.newest, self.skipped)
 
 
-@dataclass
+@dataclass(slots=True)
 class Watch:
     """A series while its fresh buckets are judged; the state is what is kept of it in between."""
 
-    blocks: Blocks
+    record: Record
     filling: Filling | None
-    fit: Floats | None
+    fit: bytes
     fit_age: int
-    stakes: Floats
+    stakes: bytes
     drift: Drift | None
     same_time: SameTime
 
     @classmethod
     def of(cls, state: State) -> "Watch":
-        fit = np.frombuffer(state.fit).reshape(len(packed.VIEWS), -1) if state.fit else None
-        stakes = np.frombuffer(state.stakes).reshape(len(packed.VIEWS), -1) if state.stakes else no_stakes()
-        blocks, same_time = np.frombuffer(state.rows, packed.LAYOUT), SameTime(len(packed.VIEWS), state.same_time)
-        return cls(blocks, state.filling, fit, state.fit_age, stakes, state.drift, same_time)
+        settled = Packed(state.rows) if state.rows else state.settled
+        if state.same_time:
+            same_time = SameTime.of_row(len(packed.VIEWS), state.same_time)
+        else:
+            same_time = SameTime(len(packed.VIEWS), state.rhythm, state.now)
+        return cls(
+            record=Record(packed.LAYOUT.itemsize, settled, state.newest, state.skipped),
+            filling=state.filling,
+            fit=state.fit,
+            fit_age=state.fit_age,
+            stakes=state.stakes or NO_BETS,
+            drift=state.drift,
+            same_time=same_time,
+        )
 
     def state(self, query: str, judged_ms: int) -> State:
-        rows, stakes = self.blocks.tobytes(), self.stakes.tobytes()
-        fit, same_time = b"" if self.fit is None else self.fit.tobytes(), self.same_time.packed()
+        settled, newest, skipped = self.record.kept()
+        rhythm, now = self.same_time.kept()
         return State(
             query=query,
             judged_ms=judged_ms,
-            rows=rows,
+            settled=settled,
+            newest=newest,
+            skipped=skipped,
             filling=self.filling,
-            fit=fit,
+            fit=self.fit,
             fit_age=self.fit_age,
-            stakes=stakes,
+            stakes=self.stakes,
             drift=self.drift,
-            same_time=same_time,
-            checksum=_checksum(rows, fit, stakes, same_time),
+            rhythm=rhythm,
+            now=now,
+            checksum=zlib.crc32(b"".join((self.fit, self.stakes, newest, now))),
         )
 
-    def append(self, block: Blocks, *, odd: bool = False) -> None:
-        self.blocks = packed.joined(self.blocks, packed.marked(block, odd=True) if odd else block)
+    @property
+    def blocks(self) -> Blocks:
+        return packed.of(self.record.rows)
+
+    def append(self, block: bytes, *, odd: bool = False) -> None:
+        self.record.append(packed.marked(packed.of(block), odd=True).tobytes() if odd else block)
 
     def timeless(self, blocks: Blocks, bucket_ms: int, like: int | None = None) -> Blocks:
         """Without what the time of day adds, where it is known to; ``like`` all were at the time of this bucket."""
@@ -129,27 +165,21 @@ class Watch:
 
     def forget(self, until: int) -> None:
         """The blocks that began in this bucket or before it."""
-        self.blocks = self.blocks[self.blocks["bucket"].searchsorted(until, side="right") :]
+        rows, size = self.record.rows, packed.LAYOUT.itemsize
+        old = 0
+        while old * size < len(rows) and _BUCKET.unpack_from(rows, old * size)[0] <= until:
+            old += 1
+        if old:
+            self.record.forget(old)
 
     def restart(self, since: int) -> None:
         """Only the blocks from this bucket on are usual, whether they were before or not."""
-        self.blocks = packed.marked(self.blocks[self.blocks["bucket"] >= since], odd=False)
-        self.fit, self.fit_age = None, 0
-        self.stakes = no_stakes()
+        blocks = self.blocks
+        self.record.replace(packed.marked(blocks[blocks["bucket"] >= since], odd=False).tobytes())
+        self.fit, self.fit_age = b"", 0
+        self.stakes = NO_BETS
         self.drift = None
-
-
-def no_stakes() -> Floats:
-    """One row per view."""
-    return np.array([NO_STAKES] * len(packed.VIEWS))
 
 
 def _added(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else min(max(one + other, -1e101), 1e101)
-
-
-def _checksum(*parts: bytes) -> int:
-    checksum = 0
-    for part in parts:
-        checksum = zlib.crc32(part, checksum)
-    return checksum

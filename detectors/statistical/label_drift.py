@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from detectors.base import ConditionParameter, Progress
@@ -20,11 +21,12 @@ from detectors.query import Measure, Query, Tally
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
 from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots
 from detectors.statistical.learning import SETTLE_MS, Learning
+from detectors.stats import same_time
 from detectors.stats.edetector import bet
 from detectors.stats.labels import EXCESS_SHARE, Excess, Profile, view_evidence
 from detectors.stats.robust import change_start, median
 from detectors.stats.same_time import SameTime
-from detectors.stats.series import bucket_end_ms
+from detectors.stats.series import Singles, bucket_end_ms
 from recognizer.reasons import EventType
 
 _LEAST_REFERENCE = 20
@@ -118,7 +120,7 @@ class LabelDrift(Learning):
                 continue
             watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
             learns = watch.alarm is None or not watch.same_time.proven
-            watch.same_time.observe(begin_ms, roots(amounts, others), learns=learns)
+            same_time.observe([(watch.same_time, begin_ms, roots(amounts, others), learns)])
             block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
             alarm = self._judge(watch, amounts, others, counts, block)
             if alarm is not None:
@@ -133,9 +135,12 @@ class LabelDrift(Learning):
         filling = watch.filling
         for label, count in counts.counts:
             name = hashed(label)
+            if name in filling:
+                filling[name] += count
+                continue
             new = watch.notice(name)
-            if name in filling or len(filling) < MOST_LABELS:
-                filling[name] = filling.get(name, 0.0) + count
+            if len(filling) < MOST_LABELS:
+                filling[name] = float(count)
             else:
                 watch.filling_others += count
             if new and self._learned(watch) and len(watch.novel) < _MOST_NOVEL:
@@ -153,13 +158,14 @@ class LabelDrift(Learning):
             return None
         profile = watch.profile
         total = sum(amounts.values()) + others
-        effect = profile.effect(amounts.items(), others, _spread(watch, profile))
+        cells = profile.cells(amounts.items(), others)
+        effect = profile.effect(cells, _spread(watch.references[-1], profile))
         if watch.alarm is not None:
             return self._followed(watch, watch.alarm, amounts, total, effect, block)
         unseen = self._novelty(watch, amounts, total, block)
-        slots, among, time = watch.slots, watch.excess.total, watch.excess.time
-        usual = {name: slots[name][0] / among for name in amounts if name in slots}
-        self._bet(watch, profile, amounts, others)
+        get, among, time = watch.slots.get, watch.excess.total, watch.excess.time
+        usual = {name: slot[0] / among for name in amounts if (slot := get(name)) is not None}
+        self._bet(watch, profile, amounts, others, cells)
         watch.unseen = profile.mix.unseen
         watch.recently(block.start_ms, effect, time)
         if not self._learned(watch):
@@ -173,18 +179,22 @@ class LabelDrift(Learning):
         if watch.blocks == self._learning_blocks:
             watch.excess.weigh()
 
-    def _bet(self, watch: Watch, profile: Profile, amounts: dict[str, float], others: float) -> None:
+    def _bet(
+        self, watch: Watch, profile: Profile, amounts: dict[str, float], others: float, cells: list[float]
+    ) -> None:
         """Bet on the block as a whole and on single labels, then learn it."""
         judging = self._learned(watch)
         watch.blocks += 1
-        views = profile.standardised(amounts.items(), others)
+        views = profile.standardised(amounts.items(), others, cells)
         if judging:
-            for number, (reference, view) in enumerate(zip(watch.references, np.array(views, np.float32), strict=True)):
-                below, equal = int(np.count_nonzero(reference < view)), int(np.count_nonzero(reference == view))
-                watch.stakes[number] = bet(watch.stakes[number], below, equal, len(reference))
+            references = watch.references
+            newest = np.array(views, np.float32)[:, None]
+            ranks = zip(_counts(references < newest), _counts(references == newest), strict=True)
+            for number, (below, equal) in enumerate(ranks):
+                watch.stakes[number] = bet(watch.stakes[number], below, equal, references.shape[1])
         watch.refer(views)
         # A block says as much as so many times fewer independent labels would.
-        spread = _spread(watch, profile)
+        spread = _spread(watch.references[-1], profile)
         tempered = {name: amount / spread for name, amount in amounts.items()}
         if judging:
             most_gain = _MOST_GAIN_OF_RUNS if spread > _RUNS else _MOST_GAIN
@@ -203,15 +213,15 @@ class LabelDrift(Learning):
     ) -> Alarm | None:
         """What the bets have won by now, if it is enough and large enough to be told."""
         departure = odd(watch.same_time, total)
-        names = {hashed(label): label[:LONGEST_LABEL] for label, _ in newest.counts}
         if departure is not None:
-            return self._odd(departure, names, amounts, total)
+            return self._odd(departure, _names(newest), amounts, total)
         excess = watch.excess
         steps = max(excess.time / max(watch.blocks - self._learning_blocks - _LEAST_REFERENCE, 1), 1.0)
         single = EXCESS_SHARE * excess.evidence / steps
         evidence = single + view_evidence(watch.stakes)
         if evidence * self.bucket < self.false_alarms.every_ms:
             return None
+        names = _names(newest)
         days = min(evidence * self.bucket / DAY_MS, _MOST_DAYS)
         starts_ms, effects, times = watch.newest.T
         best = max(names, key=lambda name: (excess.won(name), name), default=None)
@@ -303,10 +313,20 @@ class LabelDrift(Learning):
         return Evidence(window, all_of(self.where, labelled), all_of(self.where, Not(labelled)))
 
 
-def _spread(watch: Watch, profile: Profile) -> float:
+def _names(counts: Counts) -> dict[str, str]:
+    """The labels by the names they have in the bets."""
+    return {hashed(label): label[:LONGEST_LABEL] for label, _ in counts.counts}
+
+
+def _spread(usual: Singles, profile: Profile) -> float:
     """How many times larger χ² usually is than for independent labels: similar pictures come in runs."""
-    usual = watch.references[-1]
     return max(median(usual) / max(len(profile.mix.shares) - 1, 1), 1.0) if len(usual) else 1.0
+
+
+def _counts(rows: NDArray[np.bool_]) -> list[int]:
+    """How many are true in each row."""
+    counted: list[int] = np.count_nonzero(rows, axis=1).tolist()
+    return counted
 
 
 def _count(excess: Excess, amounts: Mapping[str, float], others: float) -> None:

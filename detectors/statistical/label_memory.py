@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 
 from detectors.finding import Reason
+from detectors.memory import Packed
 from detectors.statistical.label_rhythm import CELLS
 from detectors.statistical.learning import LearnedState
 from detectors.stats.edetector import NO_STAKES, KeptStake, Stakes, packed, unpacked
 from detectors.stats.labels import EPSILONS, Excess, Mix, Profile, Slot
+from detectors.stats.record import SETTLE, Record
 from detectors.stats.same_time import SameTime
 from detectors.stats.series import Floats, Singles
 
@@ -28,6 +30,7 @@ _SEEN_BYTES = _SEEN_BITS // 8
 _MOST_SEEN_BYTES = _SEEN_BYTES + 100
 _SLOT = struct.Struct(f"<{5 + len(EPSILONS)}d")
 _BLOCK = struct.Struct("<3d")
+_VIEWS = struct.Struct(f"<{VIEWS}f")
 MOST_REFERENCE = 500
 _MOST_RECENT = 60
 
@@ -63,15 +66,22 @@ class Novel(msgspec.Struct, frozen=True, array_like=True):
 
 
 class State(LearnedState, frozen=True, kw_only=True):
-    """``slots`` are those of ``names`` (joined by blanks), ``references``, ``stakes`` and ``recent`` as in `Watch`,
-    packed, and vouched for by a checksum; ``totals`` are the other numbers of `Excess`; ``mix`` is the usual one, once
-    it is learned; ``same_time`` is what the time of day tells."""
+    """``slots`` are those of ``names`` (joined by blanks), ``stakes`` and ``recent`` as in `Watch`, packed.
 
-    version: Literal[3] = 3
+    ``settled``, ``newest`` and ``skipped`` are the views of past blocks (`Record`), ``rhythm`` and ``now`` what the
+    time of day tells (`SameTime`), ``known`` the labels that were ever seen. What does not vouch for itself is vouched
+    for by a checksum. ``totals`` are the other numbers of `Excess`; ``mix`` is the usual one, once it is learned.
+
+    Version 3 had the views as ``references``, view by view, the labels as ``seen`` and the rhythm as ``same_time``.
+    """
+
+    version: Literal[3, 4] = 4
     names: Annotated[str, msgspec.Meta(max_length=(MOST_LABELS + 1) * (_LONGEST_NAME + 1))] = ""
     slots: bytes = b""
-    seen: Annotated[bytes, msgspec.Meta(max_length=_MOST_SEEN_BYTES)] = b""
-    references: Annotated[bytes, msgspec.Meta(max_length=VIEWS * MOST_REFERENCE * 4)] = b""
+    known: Packed = Packed()
+    settled: Packed = Packed()
+    newest: Annotated[bytes, msgspec.Meta(max_length=SETTLE * _VIEWS.size)] = b""
+    skipped: Annotated[int, msgspec.Meta(ge=0)] = 0
     totals: tuple[_Count, _Count, _Count, _Count, _Count] = (0.0, 0.0, 1.0, 0.0, 0.0)
     sums: Annotated[tuple[KeptStake, ...], msgspec.Meta(min_length=len(EPSILONS), max_length=len(EPSILONS))] = (
         0.0,
@@ -87,19 +97,38 @@ class State(LearnedState, frozen=True, kw_only=True):
     recent: Annotated[bytes, msgspec.Meta(max_length=_MOST_RECENT * _BLOCK.size)] = b""
     alarm: Alarm | None = None
 
-    same_time: bytes = b""
+    rhythm: Packed = Packed()
+    now: bytes = b""
     checksum: int = 0
+
+    references: Annotated[bytes, msgspec.Meta(max_length=VIEWS * MOST_REFERENCE * 4)] = b""
+    seen: Annotated[bytes, msgspec.Meta(max_length=_MOST_SEEN_BYTES)] = b""
+    same_time: bytes = b""
 
     def check(self) -> None:
         if self.checksum != self.vouched():
             raise ValueError("damaged numbers")
         if self.blocks and (not self.slots or self.totals[0] <= 0):
             raise ValueError("blocks without labels")
+        Record.check(_VIEWS.size, self.settled, self.newest, self.skipped)
 
     def vouched(self) -> int:
         """The checksum of what is packed."""
-        parts = (self.names.encode(), self.slots, self.seen, self.references, self.stakes, self.recent, self.same_time)
-        return zlib.crc32(b"".join(parts))
+        old = (self.seen, self.references, self.stakes, self.recent, self.same_time)
+        return zlib.crc32(b"".join((self.names.encode(), self.slots, *old, self.newest, self.now)))
+
+    @property
+    def record(self) -> Record:
+        """The views of past blocks."""
+        if not self.references:
+            return Record(_VIEWS.size, self.settled, self.newest, self.skipped)
+        by_view = np.frombuffer(self.references, "<f4").reshape(VIEWS, -1)
+        return Record(_VIEWS.size, Packed(by_view.T.tobytes()))
+
+    @property
+    def rhythm_of_day(self) -> SameTime:
+        """What the time of day tells."""
+        return SameTime.of_row(CELLS, self.same_time) if self.same_time else SameTime(CELLS, self.rhythm, self.now)
 
 
 class KeptSlots(MutableMapping[str, Slot]):
@@ -113,14 +142,20 @@ class KeptSlots(MutableMapping[str, Slot]):
         self._held: dict[str, Slot] = {}
 
     def __getitem__(self, name: str) -> Slot:
-        if name not in self._held:
-            self._held[name] = list(_SLOT.unpack_from(self._rows, self._places[name]))
-        return self._held[name]
+        slot: Slot | None = self.get(name)
+        if slot is None:
+            raise KeyError(name)
+        return slot
 
     def get(self, name: str, default: Any = None) -> Any:
         """Faster than what an error of `__getitem__` would be caught for."""
         held = self._held.get(name)
-        return held if held is not None else self[name] if name in self._places else default
+        if held is None:
+            place = self._places.get(name)
+            if place is None:
+                return default
+            held = self._held[name] = list(_SLOT.unpack_from(self._rows, place))
+        return held
 
     def __setitem__(self, name: str, slot: Slot) -> None:
         self._held[name] = slot
@@ -155,13 +190,13 @@ class KeptSlots(MutableMapping[str, Slot]):
         return " ".join(names), bytes(rows)
 
 
-@dataclass
+@dataclass(slots=True)
 class Watch:
     """A series while its fresh buckets are judged.
 
     excess      the bets on single labels; its counts are the usual mix
     seen        one bit per hash of a label that was ever seen, compressed
-    references  the views of past blocks, one row per view, oldest first
+    record      the views of past blocks
     same_time   the shares of `CELLS` that the labels are dealt to, by the time of day
     blocks      how many were learned
     recent      start, effect and time of the newest blocks, packed
@@ -169,8 +204,8 @@ class Watch:
 
     slots: KeptSlots
     excess: Excess
-    seen: bytes
-    references: Singles
+    seen: Packed
+    record: Record
     mix: Mix | None
     blocks: int
     filling: dict[str, float]
@@ -209,8 +244,8 @@ class Watch:
         return cls(
             slots,
             excess,
-            state.seen,
-            np.frombuffer(state.references, "<f4").reshape(VIEWS, -1),
+            Packed(state.seen) if state.seen else state.known,
+            state.record,
             state.mix,
             state.blocks,
             dict(state.filling),
@@ -221,21 +256,25 @@ class Watch:
             state.unseen,
             state.recent,
             state.alarm,
-            SameTime(CELLS, state.same_time),
+            state.rhythm_of_day,
         )
 
     def state(self, query: str, judged_ms: int) -> State:
         excess = self.excess
         names, slots = self.slots.packed()
         if self._noticed and self._bits is not None:
-            self.seen = zlib.compress(self._bits, 1)
+            self.seen = Packed(zlib.compress(self._bits, 1))
+        settled, newest, skipped = self.record.kept()
+        rhythm, now = self.same_time.kept()
         state = State(
             query=query,
             judged_ms=judged_ms,
             names=names,
             slots=slots,
-            seen=self.seen,
-            references=self.references.tobytes(),
+            known=self.seen,
+            settled=settled,
+            newest=newest,
+            skipped=skipped,
             totals=(excess.total, excess.time, float(excess.known), excess.floor, excess.weighed),
             sums=tuple(excess.sums),
             mix=self.mix,
@@ -248,7 +287,8 @@ class Watch:
             unseen=self.unseen,
             recent=self.recent,
             alarm=self.alarm,
-            same_time=self.same_time.packed(),
+            rhythm=rhythm,
+            now=now,
         )
         return msgspec.structs.replace(state, checksum=state.vouched())
 
@@ -257,7 +297,7 @@ class Watch:
         if name in self.slots or name in self.filling:
             return False
         if self._bits is None:
-            bits = zlib.decompress(self.seen) if self.seen else bytes(_SEEN_BYTES)
+            bits = zlib.decompress(self.seen.data) if self.seen.data else bytes(_SEEN_BYTES)
             self._bits = bytearray(bits)
         place = int(name, 16) % _SEEN_BITS
         bit = 1 << (place % 8)
@@ -267,10 +307,16 @@ class Watch:
             self._noticed = True
         return not known
 
+    @property
+    def references(self) -> Singles:
+        """The views of past blocks, one row per view, oldest first."""
+        return np.frombuffer(self.record.rows, "<f4").reshape(-1, VIEWS).T
+
     def refer(self, views: tuple[float, ...]) -> None:
         """Remember the views of one more block; the oldest are forgotten."""
-        kept = self.references[:, 1 - MOST_REFERENCE :]
-        self.references = np.concatenate((kept, np.array(views, np.float32)[:, None]), axis=1)
+        if len(self.record) == MOST_REFERENCE:
+            self.record.forget(1)
+        self.record.append(_VIEWS.pack(*views))
 
     def recently(self, start_ms: int, effect: float, time: float) -> None:
         """Remember one more block's start, effect and time; the oldest are forgotten."""
@@ -285,7 +331,7 @@ class Watch:
         """A new baseline; which labels have ever been seen is kept."""
         self.slots = KeptSlots("", b"")
         self.excess, self.mix, self._profile = Excess(self.slots), None, None
-        self.references = np.empty((VIEWS, 0), np.float32)
+        self.record.replace(b"")
         self.blocks = 0
         self.calm()
 

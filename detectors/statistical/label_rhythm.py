@@ -1,5 +1,6 @@
 """What is odd about a mix of labels for the time of day."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from detectors.stats.labels import LEAST_CELL
 from detectors.stats.same_time import SameTime
-from detectors.stats.series import Floats
 
 CELLS = 16
 """What the time of day tells is learned of so many groups of labels, dealt by their hash."""
@@ -32,12 +32,13 @@ def cell(name: str) -> int:
     return int(name, 16) % CELLS
 
 
-def roots(amounts: Mapping[str, float], others: float) -> Floats:
+def roots(amounts: Mapping[str, float], others: float) -> list[float]:
     """The roots of the shares of `CELLS`: rare and frequent ones are about as noisy then, and about normal."""
-    sums = np.zeros(CELLS)
+    sums = [0.0] * CELLS
     for name, amount in amounts.items():
-        sums[cell(name)] += amount
-    return np.sqrt(sums / (sum(amounts.values()) + others))
+        sums[int(name, 16) % CELLS] += amount
+    total = sum(amounts.values()) + others
+    return [math.sqrt(one / total) for one in sums]
 
 
 def odd(same_time: SameTime, labels: float) -> Odd | None:

@@ -33,7 +33,7 @@ class LearnedState(Checked, frozen=True, kw_only=True):
     ``version`` is the layout's; a kind whose layout is no longer the first one narrows it.
     """
 
-    version: Literal[1, 2, 3] = 1
+    version: Literal[1, 2, 3, 4] = 1
     query: str
     judged_ms: int
 

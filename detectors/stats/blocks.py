@@ -1,7 +1,9 @@
 """Blocks of scores as one small array: what is remembered of them, and how they are made comparable."""
 
+import math
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,19 +29,21 @@ _COLUMNS = LAYOUT.itemsize // 4
 _EVENTS, _FIRST_VIEW = 1, 2
 
 
-def made(bucket: int, events: float, sums: tuple[float, float, float, float]) -> Blocks:
+def made(bucket: int, events: float, sums: tuple[float, float, float, float]) -> bytes:
     """One block from the sums of its scores, their squares, logarithms and logits."""
     total, squares, logs, logits = sums
     mean = total / events
     variance = squares / events - mean * mean
     spread = variance**0.5 if variance > 1e-10 * squares / events else 0.0
-    limited = [min(max(value, -_LARGEST), _LARGEST) for value in (mean, logs / events, logits / events, spread)]
-    return np.frombuffer(_ROW.pack(bucket, min(events, 1e9), *limited), LAYOUT)
+    views = [mean, logs / events, logits / events, spread]
+    if not -_LARGEST < min(views) <= max(views) < _LARGEST:
+        views = [min(max(view, -_LARGEST), _LARGEST) for view in views]
+    return _ROW.pack(bucket, min(events, 1e9), *views)
 
 
-def joined(blocks: Blocks, more: Blocks) -> Blocks:
-    """Copied as bytes: much faster than field by field."""
-    return np.frombuffer(blocks.tobytes() + more.tobytes(), LAYOUT)
+def of(rows: bytes | memoryview) -> Blocks:
+    """Blocks that stand one after the other."""
+    return np.frombuffer(rows, LAYOUT)
 
 
 def usual(blocks: Blocks) -> Blocks:
@@ -56,10 +60,10 @@ def marked(blocks: Blocks, *, odd: bool) -> Blocks:
     return copy
 
 
-def viewed(block: Blocks) -> Floats:
-    """The views of a single block, 0 for what is not known."""
-    views: Floats = np.nan_to_num(block.view(np.float32)[_FIRST_VIEW:].astype(np.float64))
-    return views
+def viewed(block: bytes) -> tuple[int, list[float]]:
+    """The bucket and the views of a single block, 0 for what is not known."""
+    bucket, _, *views = _ROW.unpack(block)
+    return bucket, [0.0 if math.isnan(view) else view for view in views]
 
 
 def lowered(blocks: Blocks, by: Floats) -> Blocks:
@@ -71,35 +75,56 @@ def lowered(blocks: Blocks, by: Floats) -> Blocks:
     return copy
 
 
-def fitted(blocks: Blocks) -> Floats:
+def fitted(blocks: Blocks) -> bytes:
     """One row (centre, a, b) per view: a block of n scores has median ``centre`` and variance a / n + b.
 
     a and b come from the robust variances of the smaller and of the larger half of the blocks, so that runs of similar
     scores, which make means noisier than their number suggests, are in them. NaN where too few blocks have the view.
     """
     parts = 1.0 / blocks["events"].astype(np.float64)
-    return np.array([_fitted(blocks[name].astype(np.float64), parts) for name in VIEWS])
+    sizes = _sizes(parts)
+    fits = []
+    for name in VIEWS:
+        values = blocks[name].astype(np.float64)
+        known = np.isfinite(values)
+        every = known.all()
+        fits.append(_fitted(values, sizes) if every else _fitted(values[known], _sizes(parts[known])))
+    return np.array(fits).tobytes()
 
 
-def _fitted(values: Floats, parts: Floats) -> tuple[float, float, float]:
-    known = np.isfinite(values)
-    values, parts = values[known], parts[known]
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """The mean of 1 / n over blocks; which blocks are small, and the means of the small and of the large ones, or None
+    where there are too few of a sort, or they differ too little."""
+
+    mean: float
+    small: NDArray[np.bool_] | None
+    fewest: float = 0.0
+    most: float = 0.0
+
+
+def _sizes(parts: Floats) -> _Sizes:
+    if len(parts) < _LEAST_GROUP:
+        return _Sizes(math.nan, None)
+    mean, small = float(parts.mean()), parts >= median(parts)
+    smalls = int(np.count_nonzero(small))
+    if min(smalls, len(parts) - smalls) < _LEAST_GROUP:
+        return _Sizes(mean, None)
+    fewest, most = float(parts[small].mean()), float(parts[~small].mean())
+    return _Sizes(mean, None) if fewest < _GROUPS_DIFFER * most else _Sizes(mean, small, fewest, most)
+
+
+def _fitted(values: Floats, sizes: _Sizes) -> tuple[float, float, float]:
     if len(values) < _LEAST_GROUP:
-        return np.nan, np.nan, np.nan
+        return math.nan, math.nan, math.nan
     centre = median(values)
     deviations = np.abs(values - centre)
-    part = float(parts.mean())
     variance = _variance(deviations)
-    small = parts >= median(parts)
-    large = ~small
-    if min(np.count_nonzero(small), np.count_nonzero(large)) < _LEAST_GROUP:
-        return centre, variance / part, 0.0
-    fewest, most = float(parts[small].mean()), float(parts[large].mean())
-    if fewest < _GROUPS_DIFFER * most:
-        return centre, variance / part, 0.0
-    fewer, more = _variance(deviations[small]), _variance(deviations[large])
-    slope = min(max((fewer - more) / (fewest - most), 0.0), more / most)
-    return centre, slope, max(variance - slope * part, 0.0)
+    if sizes.small is None:
+        return centre, variance / sizes.mean, 0.0
+    fewer, more = _variance(deviations[sizes.small]), _variance(deviations[~sizes.small])
+    slope = min(max((fewer - more) / (sizes.fewest - sizes.most), 0.0), more / sizes.most)
+    return centre, slope, max(variance - slope * sizes.mean, 0.0)
 
 
 def _variance(deviations: Floats) -> float:
@@ -117,16 +142,30 @@ def ranked(histories: Sequence[Blocks], fits: Floats) -> tuple[Ints, Ints, Ints]
         row[: -len(blocks)] = np.nan
         row[-len(blocks) :] = blocks.view(np.float32).reshape(-1, _COLUMNS)
     events = table[:, :, _EVENTS].astype(np.float64)
-    values = table[:, :, _FIRST_VIEW:].transpose(2, 0, 1).astype(np.float64, order="C")
-    centres, slopes, rests = fits.transpose(2, 1, 0)
-    values -= centres[:, :, None]
+    roots = np.sqrt(events)
+    told = [
+        _ranked(table[:, :, _FIRST_VIEW + view].astype(np.float64), events, roots, fits[:, view].T[:, :, None])
+        for view in range(len(VIEWS))
+    ]
+    below, equal, known = np.array(told).transpose(1, 2, 0)
+    return below, equal, known
+
+
+def _ranked(values: Floats, events: Floats, roots: Floats, fits: Floats) -> tuple[Ints, Ints, Ints]:
+    """One view of each history."""
+    centres, slopes, rests = fits
+    values -= centres
     by_number = (slopes != 0) & (rests == 0)
-    values *= np.sqrt(events) if by_number.all() else np.where(by_number[:, :, None], np.sqrt(events), 1.0)
-    for view, row in zip(*np.nonzero(rests), strict=True):
-        values[view, row] /= np.sqrt(slopes[view, row] / events[row] + rests[view, row])
-    newest, before = values[:, :, -1:], values[:, :, :-1]
-    known = np.where(np.isnan(newest[:, :, 0]), 0, _counts(~np.isnan(before)))
-    return _counts(before < newest).T, _counts(before == newest).T, known.T
+    if by_number.all():
+        values *= roots
+    else:
+        np.multiply(values, roots, out=values, where=by_number)
+        np.divide(values, np.sqrt(rests), out=values, where=(slopes == 0) & (rests != 0))
+        both = np.flatnonzero((slopes != 0) & (rests != 0))
+        values[both] /= np.sqrt(slopes[both] / events[both] + rests[both])
+    newest, before = values[:, -1:], values[:, :-1]
+    known = np.where(np.isnan(newest[:, 0]), 0, _counts(~np.isnan(before)))
+    return _counts(before < newest), _counts(before == newest), known
 
 
 def _counts(rows: NDArray[np.bool_]) -> Ints:

@@ -17,6 +17,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
+from math import exp, log1p
 from operator import mul
 from typing import Annotated
 
@@ -92,28 +93,60 @@ class Excess:
         No stake grows by more than the factor exp(``most_gain``) in it. Spelled out for both of `EPSILONS`: it runs for
         every label of a stream.
         """
-        before, slots, among = self.time, self.slots, self.total + total
+        before, get, among = self.time, self.slots.get, self.total + total
         self.time = now = before + total
+        odds_1, odds_2 = _ODDS
         (kept_1, added_1), (kept_2, added_2) = _waited(total)
         sum_1, sum_2 = self.sums
         sum_1, sum_2 = sum_1 * kept_1 + added_1, sum_2 * kept_2 + added_2
         for label, amount in counts:
-            slot = slots.get(label)
+            slot = get(label)
             if slot is None:
-                slot = slots[label] = [self.floor, self._late_weight(), before, before, 0.0, *_NOTHING]
+                slot = self.slots[label] = [self.floor, self._late_weight(), before, before, 0.0, *_NOTHING]
             count, weight, newest, winning, usual, stake_1, stake_2 = slot
             count += amount
             (waited_1, more_1), (waited_2, more_2) = _waited(before - newest)
             stake_1, stake_2 = stake_1 * waited_1 + more_1, stake_2 * waited_2 + more_2
             if stake_1 <= _WINNING:
                 winning = before
-            won_1 = min((stake_1 + 1.0) * kept_1 * _gain(_ODDS[0], amount, count / among, most_gain), _MOST)
-            won_2 = min((stake_2 + 1.0) * kept_2 * _gain(_ODDS[1], amount, count / among, most_gain), _MOST)
-            sum_1 = max(sum_1 + weight * (won_1 - stake_1 * kept_1 - added_1), 0.0)
-            sum_2 = max(sum_2 + weight * (won_2 - stake_2 * kept_2 - added_2), 0.0)
+            share = count / among
+            gain_1, gain_2 = amount * log1p(odds_1 / share), amount * log1p(odds_2 / share)
+            won_1 = (stake_1 + 1.0) * kept_1 * exp(min(most_gain, gain_1))
+            won_2 = (stake_2 + 1.0) * kept_2 * exp(min(most_gain, gain_2))
+            if won_2 > _MOST or won_1 > _MOST:
+                won_1, won_2 = min(won_1, _MOST), min(won_2, _MOST)
+            sum_1 += weight * (won_1 - stake_1 * kept_1 - added_1)
+            sum_2 += weight * (won_2 - stake_2 * kept_2 - added_2)
+            if sum_1 < 0.0 or sum_2 < 0.0:
+                sum_1, sum_2 = max(sum_1, 0.0), max(sum_2, 0.0)
             slot[:] = count, weight, now, winning, usual, won_1, won_2
         self.sums = [sum_1, sum_2]
         self.total = among
+
+    def met(self, label: str) -> float:
+        """As `bet` on a single label; the `evidence` after it. This runs for every label of a stream."""
+        before, sums = self.time, self.sums
+        self.time, self.total = now, among = before + 1.0, self.total + 1.0
+        odds_1, odds_2 = _ODDS
+        kept_1, kept_2 = _KEPT
+        slot = self.slots.get(label)
+        if slot is None:
+            slot = self.slots[label] = [self.floor, self._late_weight(), before, before, 0.0, *_NOTHING]
+        count, weight, newest, _, _, stake_1, stake_2 = slot
+        count += 1.0
+        (waited_1, more_1), (waited_2, more_2) = _waited(before - newest)
+        stake_1, stake_2 = stake_1 * waited_1 + more_1, stake_2 * waited_2 + more_2
+        if stake_1 <= _WINNING:
+            slot[3] = before
+        rarity = among / count
+        rest_1, rest_2 = (stake_1 + 1.0) * kept_1, (stake_2 + 1.0) * kept_2
+        gain_1, gain_2 = rest_1 * odds_1 * rarity, rest_2 * odds_2 * rarity
+        if rest_2 + gain_2 > _MOST or rest_1 + gain_1 > _MOST:
+            gain_1, gain_2 = min(gain_1, _MOST - rest_1), min(gain_2, _MOST - rest_2)
+        sums[0] = sum_1 = (sums[0] + 1.0) * kept_1 + weight * gain_1
+        sums[1] = sum_2 = (sums[1] + 1.0) * kept_2 + weight * gain_2
+        slot[0], slot[2], slot[5], slot[6] = count, now, rest_1 + gain_1, rest_2 + gain_2
+        return (sum_1 + sum_2) / 2
 
     def won(self, label: str) -> float:
         """What the bets on one label contribute to the evidence, if it has just come."""
@@ -154,11 +187,6 @@ class Excess:
 
 _Waited = tuple[tuple[float, float], ...]
 _KEPT = tuple(math.exp(log_kept) for log_kept in _LOG_KEPT)
-
-
-def _gain(odds: float, amount: float, share: float, most: float) -> float:
-    """What ``amount`` of a label with this share multiply a stake by."""
-    return math.exp(min(amount * math.log1p(odds / share), most))
 
 
 @lru_cache(maxsize=10_000)
@@ -205,7 +233,7 @@ class Profile:
             -math.log(self._share_unseen / mix.kinds_unseen),
         )
         self._told: dict[str, tuple[float, float]] = {}
-        self._cells = {label: number for number, label in enumerate(mix.top)}
+        self._places = {label: number for number, label in enumerate(mix.top)}
 
     @classmethod
     def of(cls, counts: Mapping[str, float], others: float = 0.0) -> "Profile":
@@ -245,39 +273,51 @@ class Profile:
 
     def views(self, counts: Collection[tuple[str, float]], others: float = 0.0) -> tuple[float, float, float]:
         """Mean blindness, mean surprisal and χ² of a block; of ``others`` no more is known than that they are rare."""
+        return self._views(counts, others, self.cells(counts, others))
+
+    def _views(
+        self, counts: Collection[tuple[str, float]], others: float, cells: Sequence[float]
+    ) -> tuple[float, float, float]:
+        told, says = self._told, self._says
         blindness = surprisal = listed = 0.0
         for label, amount in counts:
-            blind, surprise = self._says(label)
+            blind, surprise = told.get(label) or says(label)
             listed += amount
             blindness += amount * blind
             surprisal += amount * surprise
-        expected = [(listed + others) * share for share in self.mix.shares]
-        seen = self._in_cells(counts, others)
-        pearson = sum([(one - mean) ** 2 / mean for one, mean in zip(seen, expected, strict=True)])
+        total, pearson = listed + others, 0.0
+        for seen, share in zip(cells, self.mix.shares, strict=True):
+            mean = total * share
+            pearson += (seen - mean) ** 2 / mean
         return blindness / listed, surprisal / listed, pearson
 
-    def standardised(self, counts: Collection[tuple[str, float]], others: float) -> tuple[float, float, float]:
-        """As `views`, comparable between blocks of different size: means as deviations times the root of the size."""
-        blindness, surprisal, pearson = self.views(counts, others)
+    def standardised(
+        self, counts: Collection[tuple[str, float]], others: float, cells: Sequence[float]
+    ) -> tuple[float, float, float]:
+        """As `views`, comparable between blocks of different size: means as deviations times the root of the size.
+
+        cells  what `cells` makes of the same block
+        """
+        blindness, surprisal, pearson = self._views(counts, others, cells)
         root = math.sqrt(sum([amount for _, amount in counts]))
         return (blindness - self.mix.blindness) * root, (surprisal - self.mix.surprisal) * root, pearson
 
-    def effect(self, counts: Iterable[tuple[str, float]], others: float, spread: float = 1.0) -> float:
+    def effect(self, cells: Sequence[float], spread: float = 1.0) -> float:
         """Cohen's w², without what chance alone gives: how far the mix of a block is from the usual one.
 
         ``spread`` is how many times larger χ² usually is than for independent labels.
         """
-        seen = self._in_cells(counts, others)
-        total, shares = math.fsum(seen), self.mix.shares
-        squares = [(one / total - share) ** 2 / max(share, LEAST_CELL) for one, share in zip(seen, shares, strict=True)]
-        return sum(squares) - spread * (len(seen) - 1) / total
+        total, squares = math.fsum(cells), 0.0
+        for seen, share in zip(cells, self.mix.shares, strict=True):
+            squares += (seen / total - share) ** 2 / (max(LEAST_CELL, share))
+        return squares - spread * (len(cells) - 1) / total
 
-    def _in_cells(self, counts: Iterable[tuple[str, float]], others: float) -> list[float]:
-        """How many labels of a block are in each cell."""
-        cells, rest = self._cells, len(self.mix.shares) - 1
+    def cells(self, counts: Iterable[tuple[str, float]], others: float) -> list[float]:
+        """How many labels of a block are in each cell: those of the most frequent labels, and that of all others."""
+        places, rest = self._places, len(self.mix.shares) - 1
         seen = [0.0] * (rest + 1)
         for label, amount in counts:
-            seen[cells.get(label, rest)] += amount
+            seen[places.get(label, rest)] += amount
         seen[rest] += others
         return seen
 
@@ -314,22 +354,21 @@ class LabelStream:
             if self._run <= self._longest:
                 return False
         self._label, self._run = name, 1
-        return self._head(name)
-
-    def _head(self, label: str) -> bool:
-        excess = self._excess
         if self._profile is None:
-            excess.learn(label)
-            if excess.total >= self.LEARN:
-                excess.weigh()
-                self._profile = excess.profile()
+            self._learn(name)
             return False
-        excess.bet(((label, 1.0),), 1.0)
-        self._block.append(label)
-        if len(self._block) == self.BLOCK:
-            self._judge(self._profile.views(Counter(self._block).items()))
-            self._block.clear()
-        return EXCESS_SHARE * excess.evidence + self._blocks >= self._run_length
+        evidence, block = self._excess.met(name), self._block
+        block.append(name)
+        if len(block) == self.BLOCK:
+            self._judge(self._profile.views(Counter(block).items()))
+            block.clear()
+        return EXCESS_SHARE * evidence + self._blocks >= self._run_length
+
+    def _learn(self, label: str) -> None:
+        self._excess.learn(label)
+        if self._excess.total >= self.LEARN:
+            self._excess.weigh()
+            self._profile = self._excess.profile()
 
     def _judge(self, views: tuple[float, ...]) -> None:
         for number, view in enumerate(views):

@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from detectors.stats.series import Floats
+from detectors.stats.series import Floats, Singles
 
 MAD_TO_SD = 1.4826
 _NORMAL_95 = 1.6449
 _NORMAL_99 = 2.3263
 
 
-def median(values: Floats) -> float:
+def median(values: Floats | Singles) -> float:
     """As `numpy.median`, which takes several times as long for few values."""
     ordered = np.sort(values)
     middle = len(ordered) // 2

@@ -6,15 +6,18 @@ counts only as far as it departs from what this time of day forecasts, and by mo
 """
 
 import math
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.memory import Packed
 from detectors.stats import rhythm
 from detectors.stats.rows import Layout
-from detectors.stats.series import Floats, Ints
+from detectors.stats.series import Floats, Ints, Singles
 
 _CLEAR = 5.0
 _LEAST_PART = 0.3
@@ -23,7 +26,6 @@ _LARGEST = 1e15
 """The square of what is further from the first numbers would not fit."""
 
 _DAILY = 1
-_SLOT, _COUNT = 0, 1
 
 
 @dataclass(frozen=True)
@@ -37,60 +39,48 @@ class Departure:
 
 
 class SameTime:
-    """Of one series, ``channels`` numbers a block; ``packed`` is all that is kept of it."""
+    """Of one series, ``channels`` numbers a block.
 
-    def __init__(self, channels: int, packed: bytes = b"") -> None:
-        """Raises ValueError if ``packed`` is of another size."""
-        self._layout = _layout(channels)
-        row = np.frombuffer(packed, np.float32) if packed else np.zeros(self._layout.width, np.float32)
-        if len(row) != self._layout.width:
+    ``now`` is asked of every block: which numbers the time of day tells (`rhythm`), the first numbers, from which all
+    are told since a rhythm is proven soonest by numbers around 0; at ``slot`` the half hour that is going on, how many
+    blocks it has, and the sums of their numbers. What is ``learned`` changes only when a half hour is over.
+    """
+
+    __slots__ = ("_state", "channels", "layout", "learned", "now", "slot")
+
+    def __init__(self, channels: int, learned: Packed | None = None, now: bytes = b"") -> None:
+        """As `kept` told it. Raises ValueError if ``now`` is of another size."""
+        self.channels, self.layout = channels, _layout(channels)
+        self.slot = 2 * channels
+        self.learned = learned or Packed()
+        self.now = array("f", now or bytes(4 * (self.slot + 2 + channels)))
+        self._state: dict[str, Floats] | None = None
+        if len(self.now) != self.slot + 2 + channels:
             raise ValueError("the rhythm of another number of channels")
-        self._row = row.copy()
-        self._now = self._row[-2 - channels :]
-        """The half hour that is going on, how many blocks it has, and the sums of their numbers; all numbers are told
-        from ``centre``, the first ones, since a rhythm is proven soonest by numbers around 0."""
-        self._centre = self._row[-2 - 2 * channels : -2 - channels]
-        self._model = self._row[-2 - 3 * channels : -2 - 2 * channels]
 
-    def packed(self) -> bytes:
-        return self._row.tobytes()
+    @classmethod
+    def of_row(cls, channels: int, row: bytes) -> "SameTime":
+        """All numbers in one piece, as memories had them once. Raises ValueError if ``row`` is of another size."""
+        split = 4 * _layout(channels).width - 4 * channels
+        return cls(channels, Packed(row[:split]), row[split:])
 
-    def observe(self, at_ms: int, values: Floats, *, learns: bool) -> None:
-        """One more block. What does not learn, as it belongs to an anomaly, takes its half hour with it."""
-        slot = at_ms // rhythm.SLOT_MS
-        if not self._now[_SLOT]:
-            self._centre[:] = values
-        if self._now[_SLOT] != slot:
-            self._close()
-            self._now[:] = 0.0
-            self._now[_SLOT] = slot
-        if not learns:
-            self._now[_COUNT] = -math.inf
-        self._now[_COUNT] += 1.0
-        self._now[2:] += np.clip(values - self._centre, -_LARGEST, _LARGEST)
-
-    def _close(self) -> None:
-        """The half hour is over."""
-        learns = bool(self._now[_COUNT] > 0)
-        state = self._layout.split(self._row[None])
-        sums, counts = self._now[None, 2:].astype(np.float64), self._now[_COUNT, None].astype(np.float64)
-        at_ms = int(self._now[_SLOT]) * rhythm.SLOT_MS
-        rhythm.observe(state, at_ms, sums, counts, np.array([learns]))
-        self._row[:] = self._layout.join(state)[0]
+    def kept(self) -> tuple[Packed, bytes]:
+        """All there is to be remembered."""
+        return self.learned, self.now.tobytes()
 
     @property
     def proven(self) -> bool:
         """Whether the time of day tells any of the numbers."""
-        return bool(self._model.any())
+        return any(self.now[: self.channels])
 
     @property
     def wholly_proven(self) -> bool:
         """Whether the time of day tells all of the numbers."""
-        return bool(self._model.all())
+        return all(self.now[: self.channels])
 
     def offsets(self, at_ms: Ints) -> Floats:
         """What these times of the day add to the numbers, one row per time; 0 for what time tells nothing of."""
-        state = self._layout.split(self._row[None])
+        state = self._arrays
         day, seen = state["day"][0], state["day_seen"][0] > 0
         usual = np.where(seen[:, None], day - day[seen].mean(axis=0), 0.0) if seen.any() else day
         told: Floats = np.where(state["model"][0] > 0, usual[at_ms // rhythm.SLOT_MS % rhythm.DAY_SLOTS], 0.0)
@@ -101,18 +91,85 @@ class SameTime:
         since at a quiet time of the day forecasts miss less than they do now."""
         if not self.proven:
             return None
-        state = self._layout.split(self._row[None])
-        day, count = int(self._now[_SLOT]) % rhythm.DAY_SLOTS, float(self._now[_COUNT])
+        state, slot = self._arrays, int(self.now[self.slot])
+        day, count = slot % rhythm.DAY_SLOTS, self.now[self.slot + 1]
         if state["day_seen"][0, day] < _LEAST_DAYS or count <= 0:
             return None
-        now = self._now[2:] / count + state["centre"][0]
-        expected = state["day"][0, day] + state["levels"][0, _DAILY] + state["centre"][0]
-        since_ms = int(self._now[_SLOT]) * rhythm.SLOT_MS
+        centre = np.array(self.now[self.channels : self.slot]).astype(np.float64)
+        now = np.array(self.now[self.slot + 2 :]) / count + centre
+        expected = state["day"][0, day] + state["levels"][0, _DAILY] + centre
+        since_ms = slot * rhythm.SLOT_MS
         blocks = max(float(state["slot_count"][0, 0]), count)
         if count < _LEAST_PART * blocks:
             return Departure(since_ms, now, expected, np.zeros(len(now), np.bool_))
         missed = np.sqrt(np.maximum(state["errors"][0, _DAILY] * blocks, noise) / count)
         return Departure(since_ms, now, expected, np.abs(now - expected) > _CLEAR * missed)
+
+    def add(self, slot: int, values: Sequence[float], *, learns: bool) -> None:
+        """One more block of this half hour."""
+        now, first = self.now, self.channels
+        place = self.slot
+        if not now[place]:
+            now[first:place] = array("f", values)
+        if now[place] != slot:
+            now[place:] = array("f", bytes(4 * (2 + first)))
+            now[place] = slot
+        now[place + 1] = now[place + 1] + 1.0 if learns else -math.inf
+        for number, value in enumerate(values, place + 2):
+            change = value - now[number - 2 - first]
+            now[number] += change if -_LARGEST <= change <= _LARGEST else math.copysign(_LARGEST, change)
+
+    def closes(self, slot: int) -> int | None:
+        """The half hour that is over with a block of this one; None if none is."""
+        before = self.now[self.slot]
+        return int(before) if before != slot and self.now[self.slot + 1] else None
+
+    @property
+    def row(self) -> Singles:
+        """What is known of the time of day, as `rhythm` has it."""
+        learned = self.learned.data
+        row = np.zeros(self.layout.width, np.float32)
+        if learned:
+            row[: -self.channels] = np.frombuffer(learned, np.float32)
+        row[-self.channels :] = self.now[: self.channels]
+        return row
+
+    def relearn(self, row: Singles) -> None:
+        """The inverse of `row`."""
+        self.learned, self._state = Packed(row[: -self.channels].tobytes()), None
+        self.now[: self.channels] = array("f", row[-self.channels :].tobytes())
+
+    @property
+    def _arrays(self) -> dict[str, Floats]:
+        if self._state is None:
+            self._state = self.layout.split(self.row[None])
+        return self._state
+
+
+Block = tuple[SameTime, int, Sequence[float], bool]
+"""Of which series, when it began, its numbers, and whether it teaches anything."""
+
+
+def observe(blocks: Iterable[Block]) -> None:
+    """One more block of each series. What does not learn, as it belongs to an anomaly, takes its half hour with it."""
+    begun = [(one, at_ms // rhythm.SLOT_MS, values, learns) for one, at_ms, values, learns in blocks]
+    over = [(slot, one) for one, now, _, _ in begun if (slot := one.closes(now)) is not None]
+    for slot in {slot for slot, _ in over}:
+        _close(slot, [one for ended, one in over if ended == slot])
+    for one, slot, values, learns in begun:
+        one.add(slot, values, learns=learns)
+
+
+def _close(slot: int, several: Sequence[SameTime]) -> None:
+    """The half hour is over for these."""
+    layout = several[0].layout
+    rows = np.stack([one.row for one in several])
+    now = np.array([one.now[one.slot + 1 :] for one in several])
+    state = layout.split(rows)
+    counts, sums = now[:, 0].astype(np.float64), now[:, 1:].astype(np.float64)
+    rhythm.observe(state, slot * rhythm.SLOT_MS, sums, counts, counts > 0)
+    for one, row in zip(several, layout.join(state), strict=True):
+        one.relearn(row)
 
 
 @cache
@@ -120,4 +177,4 @@ def _layout(channels: int) -> Layout:
     """What is asked of every block comes last."""
     shapes = rhythm.shapes(channels)
     model = shapes.pop("model")
-    return Layout({**shapes, "model": model, "centre": (channels,), "now": (2 + channels,)})
+    return Layout({**shapes, "model": model})

@@ -4,15 +4,20 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 
 from detectors.finding import Detection, Finding, Memory, Reason
 from detectors.frame import Bins, Counts, Frame, Interval, Key, Series, Value
-from detectors.memory import recall, remember
+from detectors.memory import Packed, recall, remember
 from detectors.statistical.confidence_drift import ConfidenceDrift
-from detectors.statistical.confidence_memory import State
+from detectors.statistical.confidence_memory import State as ScoreState
+from detectors.statistical.confidence_memory import Watch as ScoreWatch
 from detectors.statistical.label_drift import LabelDrift
+from detectors.statistical.label_memory import State as LabelState
+from detectors.statistical.label_memory import Watch as LabelWatch
+from detectors.stats.same_time import SameTime
 from detectors.stats.scores import EDGES
 from tests.detectors.noise import MINUTE_MS
 
@@ -86,14 +91,62 @@ def test_a_rhythm_falls_silent_and_what_departs_from_it_is_found(what: str) -> N
     assert found[0].at_ms <= T0_MS + night * BUCKET_MS + 3_600_000
 
 
-def test_scores_remembered_before_the_rhythm_was_are_still_used() -> None:
-    """A memory without it is not forgotten: the rhythm is learned from here on."""
+def test_scores_as_version_2_remembered_them_are_still_used() -> None:
+    """All blocks in one piece, with the rhythm and without it: what is known goes on."""
     detector, random = ConfidenceDrift(bucket="5m", min_history="2h"), np.random.default_rng(3)
     rows = [scores(number, random, 0.0) for number in range(80)]
-    state = recall(judged(detector, rows, 0, {}).memory[KEY], State)
+    state = recall(judged(detector, rows, 0, {}).memory[KEY], ScoreState)
     assert state is not None
-    memory = remember(state) | {"checksum": zlib.crc32(state.rows + state.fit + state.stakes)}
-    del memory["same_time"]
-    more = judged(detector, [scores(80, random, 0.0)], 80, {KEY: memory})
-    assert detector.progress(more.memory[KEY]).seen == detector.progress(remember(state)).seen
-    assert len(recall(more.memory[KEY], State).rows) > len(state.rows)  # type: ignore[union-attr]
+    blocks, whole = bytes(ScoreWatch.of(state).record.rows), whole_row(state.rhythm, state.now, 4)
+    more = judged(detector, [scores(80, random, 0.0)], 80, {KEY: remember(state)})
+    for same_time in (whole, b""):
+        checksum = zlib.crc32(blocks + state.fit + state.stakes + same_time)
+        old = ScoreState(
+            version=2,
+            query=state.query,
+            judged_ms=state.judged_ms,
+            rows=blocks,
+            fit=state.fit,
+            fit_age=state.fit_age,
+            stakes=state.stakes,
+            same_time=same_time,
+            checksum=checksum,
+        )
+        again = judged(detector, [scores(80, np.random.default_rng(4), 0.0)], 80, {KEY: remember(old)})
+        assert detector.progress(again.memory[KEY]).seen == detector.progress(more.memory[KEY]).seen > 20
+        assert recall(again.memory[KEY], ScoreState).version == 3  # type: ignore[union-attr]
+
+
+def test_labels_as_version_3_remembered_them_are_still_used() -> None:
+    """Views by view, labels and rhythm in one piece each: the next blocks leave the same behind."""
+    detector, random = LabelDrift(bucket="5m", min_history="2h"), np.random.default_rng(3)
+    rows = [labels(number, random, 0.0) for number in range(90)]
+    state = recall(judged(detector, rows[:80], 0, {}).memory[KEY], LabelState)
+    assert state is not None
+    parts = {
+        "references": LabelWatch.of(state).references.tobytes(),
+        "seen": state.known.data,
+        "same_time": whole_row(state.rhythm, state.now, 16),
+        "known": Packed(),
+        "settled": Packed(),
+        "newest": b"",
+        "skipped": 0,
+        "rhythm": Packed(),
+        "now": b"",
+    }
+    old = msgspec.structs.replace(state, version=3, **parts)
+    old = msgspec.structs.replace(old, checksum=old.vouched())
+    new, again = (judged(detector, rows[80:], 80, {KEY: remember(one)}).memory[KEY] for one in (state, old))
+    one, other = (recall(memory, LabelState) for memory in (new, again))
+    assert one is not None
+    assert other is not None
+    assert other.version == 4
+    assert (LabelWatch.of(one).references == LabelWatch.of(other).references).all()
+    assert (one.known.data, one.rhythm.data, one.now) == (other.known.data, other.rhythm.data, other.now)
+    assert (one.stakes, one.slots, one.names) == (other.stakes, other.slots, other.names)
+
+
+def whole_row(learned: Packed, now: bytes, channels: int) -> bytes:
+    """A rhythm in one piece, even where nothing has been learned yet."""
+    rest = SameTime(channels).row.nbytes - 4 * channels
+    return (learned.data or bytes(rest)) + now

@@ -198,5 +198,5 @@ def test_a_profile_of_one_label_is_finite() -> None:
     """Nothing but cats."""
     profile = Profile.of({"cat": 300.0})
     assert all(np.isfinite(profile.views([("cat", 50.0)])))
-    assert profile.effect([("cat", 50.0)], 0.0) < 0.01
-    assert profile.effect([("dog", 25.0), ("cat", 25.0)], 0.0) > 1
+    assert profile.effect(profile.cells([("cat", 50.0)], 0.0)) < 0.01
+    assert profile.effect(profile.cells([("dog", 25.0), ("cat", 25.0)], 0.0)) > 1

@@ -53,7 +53,7 @@ def test_the_more_labels_were_seen_the_more_new_ones_pass_for_known(labels: int,
     for name in names:
         watch.notice(name)
     state = watch.state("", 0)
-    assert len(json.dumps(remember(state)["seen"])) < 23_000
+    assert len(json.dumps(remember(state)["known"])) < 23_000
     again = Watch.of(state)
     assert not any(again.notice(name) for name in names)
     unknown = [again.notice(hashed(f"another label {number}")) for number in range(1_000)]
@@ -75,19 +75,23 @@ def test_slots_are_kept_as_they_are_used() -> None:
 
 
 def test_damage_is_a_fresh_start() -> None:
-    """A byte of the bitmap, a row too few, a number that is none."""
+    """A byte of the bitmap, of past blocks, of the rhythm; a row too few, a number that is none."""
     made = busy(3)
     part = replace(
         made,
-        bucket_start_ms=made.bucket_start_ms[:100],
-        values={name: column[:100] for name, column in made.values.items()},
+        bucket_start_ms=made.bucket_start_ms[:150],
+        values={name: column[:150] for name, column in made.values.items()},
     )
     detector = LabelDrift()
-    memory = dict(detector.detect(frame(100, part), {}).memory[made.key])
+    memory = dict(detector.detect(frame(150, part), {}).memory[made.key])
     assert detector.progress(memory).seen > 0
     nan = remember(State(query="", judged_ms=0, recent=b"\0\0\0\0\0\0\xf8\x7f" * 3))["recent"]
     for name, value in (
-        ("seen", "AAAA" + memory["seen"][4:]),
+        ("known", "AAAA" + memory["known"][4:]),
+        ("settled", memory["settled"][:-4]),
+        ("rhythm", memory["rhythm"][:100] + "x" + memory["rhythm"][101:]),
+        ("newest", memory["newest"][:-16]),
+        ("skipped", 1_000),
         ("names", memory["names"].rpartition(" ")[0]),
         ("recent", nan),
         ("stakes", memory["stakes"][:8]),
