@@ -1,12 +1,15 @@
 """What the HTTP front costs: pictures a second through `wumu serve`, beside the pipeline alone on the same files.
 
-Prints one JSON object. The service runs in a process of its own with its limits as they are by default; the load comes
-from vegeta (`go install github.com/tsenart/vegeta/v12@latest`, on the PATH), each picture as a multipart upload. A
-round is the pipeline alone; then callers that send the next picture when they have an answer (closed loop), which
-gives the rate; then half of that rate on a fixed schedule, whoever has been answered (open loop), which gives the
-latencies. Rounds are taken in turns, a ratio is one of a round, and the median counts. ``ratio`` is that of the clock,
-where the load costs processor time too when it comes from the same machine; ``ratio_cpu`` is that of the processor
-time of a picture in both processes, which the load is no part of.
+Prints one JSON object for each case: the small network with one picture in a request, the same with several, and
+``resnest101e``, the network the product is made for, from a folder as ModelScope gives it, with random weights.
+
+The service runs in a process of its own with its limits as they are by default; the load comes from vegeta (`go install
+github.com/tsenart/vegeta/v12@latest`, on the PATH), each picture as a multipart upload. A round is the pipeline alone;
+then callers that send the next request when they have an answer (closed loop), which gives the rate; then half of that
+rate on a fixed schedule, whoever has been answered (open loop), which gives the latencies. Rounds are taken in turns, a
+ratio is one of a round, and the median counts. ``ratio`` is that of the clock, where the load costs processor time too
+when it comes from the same machine; ``ratio_cpu`` is that of the processor time of a picture in both processes, which
+the load is no part of.
 """
 
 import os
@@ -15,6 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import base64
+import itertools
 import json
 import shutil
 import statistics
@@ -27,24 +31,49 @@ from pathlib import Path
 from typing import Any, Self
 
 import requests
+import torch
 
 from benchmarks.conditions import conditions
 from benchmarks.recognize import SEED, write_photos
+from recognizer.device.opening import LaneSettings
 from recognizer.emit import configure
+from recognizer.formats.modelscope import CONFIGURATION_NAME, LABELS_NAME, TASK, WEIGHTS_NAME
+from recognizer.network import build
 from recognizer.pipeline import Recognizer
 from recognizer.sinks import FileSink
 from recognizer.train import train
 
-CALLERS = 32
 ROUNDS = 5
+LABELS = 54_092
 SECONDS = 8.0
-BATCH = 32
 BAR, BATCH_TIMES_WANTED = 0.9, 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Which network in batches of which size, and how many callers with how many pictures in a request.
+
+    ``longer``: how many times longer than others a part of its round takes.
+    """
+
+    network: str
+    batch: int
+    callers: int
+    pictures: int
+    longer: int = 1
+
+
+SMALL, LARGE = "small_cnn", "resnest101e"
+CASES = {
+    "single": Case(network=SMALL, batch=32, callers=32, pictures=1),
+    "several": Case(network=SMALL, batch=32, callers=8, pictures=8),
+    "resnest101e": Case(network=LARGE, batch=8, callers=16, pictures=1, longer=4),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What an attack came to: answers a second, seconds of the service's processor for each, latencies in ms."""
+    """What an attack came to: pictures a second, seconds of the service's processor for each, latencies in ms."""
 
     rate: float
     processor: float
@@ -55,9 +84,10 @@ class Load:
 class Service:
     """`wumu serve` in a process of its own."""
 
-    def __init__(self, model: Path, log: Path) -> None:
+    def __init__(self, model: Path, log: Path, case: Case) -> None:
+        self._case = case
         command = [sys.executable, "-m", "daemon.cli", "serve", "--port", "0", "--device", "cpu", "--model", str(model)]
-        command += ["--log", str(log), "--max-batch", str(BATCH)]
+        command += ["--log", str(log), "--max-batch", str(case.batch)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         line = next(line for line in self._process.stderr if "listening on" in line)
@@ -76,8 +106,10 @@ class Service:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def attacked(self, targets: Path, seconds: float, rate: float | None) -> Load:
-        """By vegeta: on a schedule of ``rate`` a second, or as fast as `CALLERS` connections get answers."""
-        how = ["-rate=0", f"-max-workers={CALLERS}"] if rate is None else [f"-rate={max(1, round(rate * 60))}/60s"]
+        """By vegeta: on a schedule of ``rate`` pictures a second, or as fast as the callers get answers."""
+        how = ["-rate=0", f"-max-workers={self._case.callers}"]
+        if rate is not None:
+            how = [f"-rate={max(1, round(rate / self._case.pictures * 60))}/60s"]
         before = self.processor_seconds()
         attack = subprocess.run(
             ["vegeta", "attack", "-format=json", f"-targets={targets}", f"-duration={seconds}s", "-timeout=60s", *how],
@@ -88,55 +120,71 @@ class Service:
         found = json.loads(told.stdout)
         assert set(found["status_codes"]) == {"200"}, found
         late = found["latencies"]
-        return Load(found["throughput"], spent / found["requests"], late["50th"] / 1e6, late["99th"] / 1e6)
+        pictures = self._case.pictures
+        rate, each = found["throughput"] * pictures, spent / found["requests"] / pictures
+        return Load(rate, each, late["50th"] / 1e6, late["99th"] / 1e6)
 
 
-def write_targets(file: Path, url: str, paths: list[str]) -> None:
-    """An upload of each picture, as vegeta reads requests."""
+def write_targets(file: Path, url: str, paths: list[str], pictures: int = 1) -> None:
+    """An upload of so many pictures each, as vegeta reads requests."""
     with file.open("w") as out:
-        for path in paths:
-            image = {"image": ("照片.jpg", Path(path).read_bytes())}
-            request = requests.Request("POST", f"{url}/recognize", files=image).prepare()
+        for start in range(0, len(paths), pictures):
+            images = [("image", ("照片.jpg", Path(path).read_bytes())) for path in paths[start : start + pictures]]
+            request = requests.Request("POST", f"{url}/recognize", files=images).prepare()
             assert isinstance(request.body, bytes)
             body = base64.b64encode(request.body).decode()
             header = {"Content-Type": [request.headers["Content-Type"]]}
             out.write(json.dumps({"method": "POST", "url": request.url, "header": header, "body": body}) + "\n")
 
 
-def alone(recognizer: Recognizer, paths: list[str], log: Path, seconds: float) -> tuple[float, float]:
+def alone(recognizer: Recognizer, paths: list[str], log: Path, seconds: float, batch: int) -> tuple[float, float]:
     """The pipeline without the front, events on: pictures a second, and seconds of processor a picture."""
     configure(FileSink(log), host="benchmark")
-    done, processor, began = 0, time.process_time(), time.monotonic()
-    while (spent := time.monotonic() - began) < seconds or not done:
-        done += sum(1 for _ in recognizer.recognize(paths * 2, batch_size=BATCH))
+    processor, began = time.process_time(), time.monotonic()
+    source = itertools.takewhile(lambda _: time.monotonic() < began + seconds, itertools.cycle(paths))
+    done = sum(1 for _ in recognizer.recognize(itertools.chain(paths[:batch], source), batch_size=batch))
+    spent = time.monotonic() - began
     configure(None)
     return done / spent, (time.process_time() - processor) / done
 
 
-def measure(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
-    train(folder / "model", SEED % 1000)
+def write_model(folder: Path, network: str) -> None:
+    """The small network trained, or the large one with random weights in a folder as the hub gives it."""
+    if network == SMALL:
+        train(folder, SEED % 1000)
+        return
+    folder.mkdir()
+    torch.manual_seed(SEED)
+    torch.save(build("timm", {"model": network}, LABELS).state_dict(), folder / WEIGHTS_NAME)
+    (folder / LABELS_NAME).write_text("".join(f"{index}\t标签{index}\t{index}\n" for index in range(LABELS)))
+    (folder / CONFIGURATION_NAME).write_text(json.dumps({"task": TASK}))
+
+
+def measure(folder: Path, case: Case, rounds: int, seconds: float) -> dict[str, Any]:
+    folder.mkdir()
+    write_model(folder / "model", case.network)
     paths = write_photos(folder)
-    recognizer = Recognizer.load(folder / "model", "cpu")
+    recognizer = Recognizer.load(folder / "model", "cpu", lane=LaneSettings(largest=case.batch))
     log, targets = folder / "pipeline.jsonl", folder / "targets.json"
     pipeline: list[tuple[float, float]] = []
     full: list[Load] = []
     half: list[Load] = []
-    with Service(folder / "model", folder / "serve.jsonl") as service:
-        write_targets(targets, service.url, paths)
-        alone(recognizer, paths, log, 0.0)
+    with Service(folder / "model", folder / "serve.jsonl", case) as service:
+        write_targets(targets, service.url, paths, case.pictures)
+        alone(recognizer, paths, log, 0.0, case.batch)
         service.attacked(targets, 2.0, None)
         for _ in range(rounds):
-            pipeline.append(alone(recognizer, paths, log, seconds))
+            pipeline.append(alone(recognizer, paths, log, seconds, case.batch))
             full.append(service.attacked(targets, seconds, None))
             half.append(service.attacked(targets, seconds, full[-1].rate / 2))
-    return told(pipeline, full, half)
+    return told(case, pipeline, full, half)
 
 
-def told(pipeline: list[tuple[float, float]], full: list[Load], half: list[Load]) -> dict[str, Any]:
+def told(case: Case, pipeline: list[tuple[float, float]], full: list[Load], half: list[Load]) -> dict[str, Any]:
     """Medians of the rounds, and what each came to."""
     ratios = [load.rate / rate for load, (rate, _) in zip(full, pipeline, strict=True)]
     cpu = [processor / load.processor for load, (_, processor) in zip(full, pipeline, strict=True)]
-    batches_ms = [BATCH / rate * 1_000 for rate, _ in pipeline]
+    batches_ms = [case.batch / rate * 1_000 for rate, _ in pipeline]
     times = [load.p99_ms / batch_ms for load, batch_ms in zip(half, batches_ms, strict=True)]
     return {
         "benchmark": "serve",
@@ -145,9 +193,9 @@ def told(pipeline: list[tuple[float, float]], full: list[Load], half: list[Load]
         "ratio_wanted": BAR,
         "ratios": [round(each, 3) for each in ratios],
         "ratios_cpu": [round(each, 3) for each in cpu],
-        "requests_per_second": round(statistics.median(load.rate for load in full), 1),
+        "pictures_per_second": round(statistics.median(load.rate for load in full), 1),
         "pipeline_pictures_per_second": round(statistics.median(rate for rate, _ in pipeline), 1),
-        "processor_ms_per_request": round(statistics.median(load.processor for load in full) * 1e3, 2),
+        "processor_ms_per_picture": round(statistics.median(load.processor for load in full) * 1e3, 2),
         "processor_ms_per_picture_of_the_pipeline": round(statistics.median(cost for _, cost in pipeline) * 1e3, 2),
         "half_load_p50_ms": round(statistics.median(load.p50_ms for load in half), 1),
         "half_load_p99_ms": round(statistics.median(load.p99_ms for load in half), 1),
@@ -157,10 +205,12 @@ def told(pipeline: list[tuple[float, float]], full: list[Load], half: list[Load]
         "batch_times_wanted": BATCH_TIMES_WANTED,
         "conditions": {
             "load_from": "vegeta on the same machine: client and service share its processors",
-            "callers": CALLERS,
+            "network": case.network,
+            "callers": case.callers,
+            "pictures_per_request": case.pictures,
             "rounds": len(full),
             "picture": "640 × 427 JPEG, multipart",
-            "max_batch": BATCH,
+            "max_batch": case.batch,
             **conditions("fastapi", "uvicorn", "torch"),
         },
     }
@@ -168,6 +218,7 @@ def told(pipeline: list[tuple[float, float]], full: list[Load], half: list[Load]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", choices=CASES, action="append", help="may be repeated; all unless given")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each of the three parts of a round")
     wanted = parser.parse_args()
@@ -176,7 +227,10 @@ def main() -> None:
             "vegeta is not on the PATH: go install github.com/tsenart/vegeta/v12@latest, and add $(go env GOPATH)/bin"
         )
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(Path(folder), wanted.rounds, wanted.seconds), ensure_ascii=False))
+        for name in wanted.case or CASES:
+            case = CASES[name]
+            found = measure(Path(folder) / name, case, wanted.rounds, wanted.seconds * case.longer)
+            print(json.dumps({**found, "case": name}, ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":

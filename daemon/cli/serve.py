@@ -38,7 +38,7 @@ USAGE, UNAVAILABLE = 2, 3
 @click.option(
     "--max-wait-ms",
     type=click.FloatRange(0, 10_000),
-    default=50.0,
+    default=200.0,
     show_default=True,
     help="For pictures that are being decoded, to fill a batch.",
 )

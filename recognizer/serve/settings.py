@@ -31,7 +31,7 @@ class Settings:
     """
 
     max_batch: int = 32
-    max_wait_ms: float = 50.0
+    max_wait_ms: float = 200.0
     max_waiting: int = 256
     max_waiting_bytes: int = WAITING_BYTES
     max_pictures: int = 64
