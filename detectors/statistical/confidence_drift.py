@@ -36,6 +36,9 @@ _VIEW_WEIGHTS = (*((1 - _SPREAD_WEIGHT) * weight for weight in WEIGHTS), _SPREAD
 _LEAST_BLOCKS = 10
 _REFIT_BLOCKS = 60
 
+Bucket = tuple[int, bytes | None]
+"""When a bucket ended, and the block that it has filled."""
+
 
 class ConfidenceDrift(Learning):
     """The scores in ``field`` sink, sharpen or widen: they are no longer what they usually are.
@@ -91,10 +94,10 @@ class ConfidenceDrift(Learning):
 
     def progress(self, memory: Memory) -> Progress:
         state = recall(memory, State)
-        needed = math.ceil(self.min_history / self.bucket)
+        needed = math.ceil(self.min_history / self.bucket) + 1
         watch = None if state is None else Watch.of(state)
         seen = 0 if watch is None else len(packed.usual(watch.blocks))
-        return self.progress_at(seen, needed, alarmed=watch is not None and watch.drift is not None)
+        return self.progress_at(seen, needed, alarmed=watch is not None and watch.drift is not None, unit="blocks")
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """A planned change: only what came after it says what is usual."""
@@ -125,20 +128,21 @@ class ConfidenceDrift(Learning):
             for number, (series, state) in enumerate(cases)
         }
         while going:
-            filled = {number: block for number, blocks in going.items() if (block := next(blocks, None)) is not None}
-            for number, now in self._judge({number: (watches[number], block) for number, (_, block) in filled.items()}):
+            come = {number: bucket for number, buckets in going.items() if (bucket := next(buckets, None)) is not None}
+            full = {number: (watches[number], block) for number, (_, block) in come.items() if block is not None}
+            for number, now in (*self._judge(full), *self._so_far(watches, come)):
                 drift = watches[number].drift
                 if drift is not None:
-                    findings[number].append(self._finding(cases[number][0].key, filled[number][0], drift, now))
-            going = {number: going[number] for number in filled}
+                    findings[number].append(self._finding(cases[number][0].key, come[number][0], drift, now))
+            going = {number: going[number] for number in come}
         end_ms = frame.interval.end_ms
         return [
             (watch.state(state.query, end_ms), found)
             for watch, (_, state), found in zip(watches, cases, findings, strict=True)
         ]
 
-    def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[tuple[int, bytes]]:
-        """The blocks that are full, and when they were; what is too old is forgotten before each."""
+    def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[Bucket]:
+        """When buckets ended, and the block that one has filled; what is too old is forgotten before each."""
         history_ms = self.history_ms
         for bucket in _fresh(frame, series, judged_ms):
             filling = bucket if watch.filling is None else watch.filling.with_more(bucket)
@@ -146,6 +150,16 @@ class ConfidenceDrift(Learning):
             if watch.filling is None:
                 watch.forget(max(filling.start_ms - history_ms, 0) // self.bucket)
                 yield bucket_end_ms(frame, bucket.start_ms), filling.block(self.bucket)
+            elif watch.drift is not None:
+                yield bucket_end_ms(frame, bucket.start_ms), None
+
+    def _so_far(self, watches: Sequence[Watch], come: Mapping[int, Bucket]) -> Iterator[tuple[int, Change]]:
+        """What goes on where a block is not full yet: that takes longer than an alert is kept firing in a quiet series,
+        and it must not flap meanwhile."""
+        for number, (_, block) in come.items():
+            drift = watches[number].drift
+            if block is None and drift is not None:
+                yield number, self._held(watches[number], drift, watches[number].blocks)
 
     def _judge(self, cases: Mapping[int, tuple[Watch, bytes]]) -> Iterator[tuple[int, Change]]:
         """One more block of each series; the changes that are to be reported."""
@@ -238,21 +252,23 @@ class ConfidenceDrift(Learning):
     def _followed(self, watch: Watch, drift: Drift, block: bytes) -> Change | None:
         """One more block while a drift is going on: it lasts, it is over, or it has become usual."""
         aspect = ASPECTS[drift.aspect]
-        blocks = watch.blocks
-        newest = packed.of(blocks[blocks["bucket"] >= drift.since].tobytes() + block)
-        held = watch.timeless(newest[-wander.HELD_BLOCKS :], self.bucket, like=drift.since)
-        level = wander.level(held, aspect.measure)
-        now = drift.change(drift.usual if level is None else level)
+        now = self._held(watch, drift, packed.of(bytes(watch.record.rows) + block))
         if now.depth < self._least(aspect) / 2:
             watch.append(block)
             watch.drift = None
             return None
-        if (int(newest["bucket"][-1]) + 1 - drift.since) * self.bucket >= self.adapt_after:
+        if (packed.viewed(block)[0] + 1 - drift.since) * self.bucket >= self.adapt_after:
             watch.append(block)
             watch.restart(drift.since)
             return None
         watch.append(block, odd=True)
         return now
+
+    def _held(self, watch: Watch, drift: Drift, blocks: Blocks) -> Change:
+        """The change that the newest of these blocks still show."""
+        newest = blocks[blocks["bucket"] >= drift.since][-wander.HELD_BLOCKS :]
+        level = wander.level(watch.timeless(newest, self.bucket, like=drift.since), ASPECTS[drift.aspect].measure)
+        return drift.change(drift.usual if level is None else level)
 
     def _finding(self, key: Key, at_ms: int, drift: Drift, now: Change) -> Finding:
         aspect, half = now.aspect, self._least(now.aspect) / 2

@@ -83,7 +83,7 @@ class LabelDrift(Learning):
         state = recall(memory, State)
         needed = self._learning_blocks + _LEAST_REFERENCE
         seen = 0 if state is None else state.blocks
-        return self.progress_at(seen, needed, alarmed=state is not None and state.alarm is not None)
+        return self.progress_at(seen, needed, alarmed=state is not None and state.alarm is not None, unit="blocks")
 
     def rebase(self, memory: Memory, at_ms: int) -> Memory:
         """A planned change: the mix is learned anew; labels that were ever seen stay known."""
@@ -325,7 +325,7 @@ def _spread(usual: Singles, profile: Profile) -> float:
 
 def _counts(rows: NDArray[np.bool_]) -> list[int]:
     """How many are true in each row."""
-    counted: list[int] = np.count_nonzero(rows, axis=1).tolist()
+    counted: list[int] = np.add.reduce(rows.view(np.uint8), axis=1, dtype=np.intp).tolist()
     return counted
 
 

@@ -120,10 +120,13 @@ class Learning(DetectorModel):
                 kept[series.key] = remember(state)
         return Detection(in_order(findings), kept)
 
-    def progress_at(self, seen: int, needed: int, *, alarmed: bool) -> Progress:
-        """What can be promised of a series of which ``seen`` buckets have been learned and ``needed`` are."""
+    def progress_at(self, seen: int, needed: int, *, alarmed: bool, unit: str = "buckets") -> Progress:
+        """What can be promised of a series of which ``seen`` buckets have been learned and ``needed`` are.
+
+        unit  what is counted where it is not buckets: blocks, which are one bucket or several with enough events
+        """
         stage = Stage.ALARMED if alarmed else Stage.JUDGING if seen >= needed else Stage.WARMING_UP
-        return Progress(stage, min(seen, needed), needed, "buckets", self.false_alarms.every_days)
+        return Progress(stage, min(seen, needed), needed, unit, self.false_alarms.every_days)
 
     def recalled(self, name: str, frame: Frame, memory: Mapping[Key, Memory], layout: type[State]) -> dict[Key, State]:
         """What is remembered of every key that has not been silent for too long, as far as it can be used.

@@ -8,10 +8,14 @@ mere noise never wins. A profile is learned from the first day on and used once 
 Many series are judged at once: all arrays have the series first.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats.series import Floats
+from detectors.stats.series import Floats, Ints
+
+Slots = TypeVar("Slots", int, Ints)
 
 SLOT_MS = 1_800_000
 DAY_SLOTS = 48
@@ -19,7 +23,8 @@ WEEK_SLOTS = 56
 _WEEK_SLOT_MS = 10_800_000
 
 _LEVEL_GAIN = 1 / 12.0
-_ERROR_MEMORY = 96.0
+_ERROR_MEMORY = np.array([96.0, 672.0])
+"""In slots: two days for the day; two weeks for the week, or a Friday would have forgotten the weekend."""
 _MOST_DAYS = 7.0
 _SETTLED_DAYS = 3.0
 _PER_WEEK_SLOT, _MOST_WEEK_SEEN = 6.0, 30.0
@@ -44,9 +49,14 @@ def shapes(channels: int) -> dict[str, tuple[int, ...]]:
     }
 
 
+def week_slot(at_ms: Slots) -> Slots:
+    """Which of `WEEK_SLOTS` these times lie in."""
+    return at_ms // _WEEK_SLOT_MS % WEEK_SLOTS
+
+
 def offset(state: dict[str, Floats], at_ms: int) -> Floats:
     """What the time adds, per series and channel; 0 where nothing is proven."""
-    day, week = at_ms // SLOT_MS % DAY_SLOTS, at_ms // _WEEK_SLOT_MS % WEEK_SLOTS
+    day, week = at_ms // SLOT_MS % DAY_SLOTS, week_slot(at_ms)
     model = state["model"]
     result: Floats = np.where(model >= 1, state["day"][:, day], 0.0) + np.where(model >= 2, state["week"][:, week], 0.0)
     return result
@@ -55,11 +65,12 @@ def offset(state: dict[str, Floats], at_ms: int) -> Floats:
 def observe(state: dict[str, Floats], at_ms: int, sums: Floats, counts: Floats, learns: NDArray[np.bool_]) -> None:
     """Add a bucket's sums to the slot of its time, after closing the one before; ``state`` is changed in place.
 
-    Rows that do not learn lose the slot they were filling: a part of it may belong to an anomaly.
+    Rows that do not learn lose the slot they were filling: a part of it may belong to an anomaly. A whole slot whose
+    sums and counts are both given negative is odd: it may be what is usual at weekends.
     """
     number = at_ms // SLOT_MS
     ended = state["slot"][:, 0] != number
-    closing = np.flatnonzero(ended & (state["slot_count"][:, 0] > 0) & learns)
+    closing = np.flatnonzero(ended & (state["slot_count"][:, 0] != 0) & learns)
     if len(closing):
         part = {name: state[name][closing] for name in shapes(sums.shape[1])}
         _close(part)
@@ -74,10 +85,10 @@ def observe(state: dict[str, Floats], at_ms: int, sums: Floats, counts: Floats, 
 
 
 def _close(state: dict[str, Floats]) -> None:
-    """Compare the forecasts with what came, then learn from it."""
-    rows = np.arange(len(state["slot"]))
+    """Compare the forecasts with what came, then learn from it; an odd slot teaches only what is usual in the week."""
+    rows, plain = np.arange(len(state["slot"])), state["slot_count"][:, 0] > 0
     number = state["slot"][:, 0].astype(np.int64)
-    day, week = number % DAY_SLOTS, number * SLOT_MS // _WEEK_SLOT_MS % WEEK_SLOTS
+    day, week = number % DAY_SLOTS, week_slot(number * SLOT_MS)
     mean = state["slot_sum"] / state["slot_count"]
     by_day = mean - state["day"][rows, day]
     by_week = by_day - state["week"][rows, week]
@@ -85,16 +96,16 @@ def _close(state: dict[str, Floats]) -> None:
     missed = np.square(rests - state["levels"])
     knows_day = state["day_seen"][rows, day] >= 1
     knows_week = knows_day & (state["week_seen"][rows, week] >= _PER_WEEK_SLOT)
-    for pair, knows in enumerate((knows_day, knows_week)):
+    for pair, knows in enumerate((knows_day & plain, knows_week)):
         state["compared"][:, pair] += knows
-        gain = np.where(knows, 1.0 / np.clip(state["compared"][:, pair], 1.0, _ERROR_MEMORY), 0.0)[:, None, None]
+        gain = np.where(knows, 1.0 / np.clip(state["compared"][:, pair], 1.0, _ERROR_MEMORY[pair]), 0.0)[:, None, None]
         errors = state["errors"][:, 2 * pair : 2 * pair + 2]
         errors += gain * (missed[:, pair : pair + 2] - errors)
     _choose(state)
-    state["levels"] += _LEVEL_GAIN * (rests - state["levels"])
-    seen = np.minimum(state["day_seen"][rows, day] + 1, _MOST_DAYS)
+    state["levels"] += np.where(plain, _LEVEL_GAIN, 0.0)[:, None, None] * (rests - state["levels"])
+    seen = np.minimum(state["day_seen"][rows, day] + plain, _MOST_DAYS)
     state["day_seen"][rows, day] = seen
-    state["day"][rows, day] += by_day / seen[:, None]
+    state["day"][rows, day] += np.where(plain, 1.0 / np.maximum(seen, 1.0), 0.0)[:, None] * by_day
     settled = seen >= _SETTLED_DAYS
     of_week = np.minimum(state["week_seen"][rows, week] + settled, _MOST_WEEK_SEEN)
     state["week_seen"][rows, week] = of_week
@@ -104,8 +115,8 @@ def _close(state: dict[str, Floats]) -> None:
 
 def _choose(state: dict[str, Floats]) -> None:
     """The simplest model that no richer one has clearly beaten; a chosen one must go on being better."""
-    plain, daily, daily_again, weekly = (state["errors"][:, number] for number in range(4))
+    constant, daily, daily_again, weekly = (state["errors"][:, number] for number in range(4))
     bounds = [np.where(state["model"] >= model, _LOSES, _WINS) for model in (1, 2)]
-    day = (state["compared"][:, :1] >= _LEAST_COMPARED_DAY) & (daily < bounds[0] * plain)
-    week = day & (state["compared"][:, 1:] >= _LEAST_COMPARED_WEEK) & (weekly < bounds[1] * daily_again)
-    state["model"] = day.astype(np.float64) + week
+    day = (state["compared"][:, :1] >= _LEAST_COMPARED_DAY) & (daily < bounds[0] * constant)
+    week = (state["compared"][:, 1:] >= _LEAST_COMPARED_WEEK) & (weekly < bounds[1] * daily_again)
+    state["model"] = np.where(week, 2.0, day.astype(np.float64))

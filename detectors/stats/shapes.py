@@ -89,6 +89,11 @@ class Blocks:
             newest = np.add.reduce(newest.reshape(length, step), axis=1) / step
         end = self._means.stop - length
         means = row.array[end - known : end].astype(np.float64)
+        if length == 1:  # one number needs no squares, whose roots are the distances themselves
+            means -= newest
+            np.abs(means, out=means)
+            means.partition(NEIGHBOURS - 1)
+            return float(sum(means[:NEIGHBOURS].tolist())) / NEIGHBOURS
         windows = known - length + 1
         apart = space[: length * windows].reshape(length, windows)
         np.subtract(np.ndarray(apart.shape, np.float64, means, strides=(8, 8)), newest[:, None], out=apart)

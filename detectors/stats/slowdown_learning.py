@@ -1,6 +1,7 @@
 """What the test for a slowdown learns from a bucket that was no alarm, and how it starts anew."""
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,10 @@ series is not deaf, and one whose level jumps is soon believed to do so."""
 
 _INCIDENTS, _MEAN_INCIDENT = 0.1, 15.0
 """One rise in ten may be an incident that was too small for an alarm; these exceed by so much on average."""
+
+_INCIDENTS_AT_MOST, _LEAST_KNOWN = 0.5, 0.75
+"""Where the noise of a window is that of sampling alone its law is known, and a peak that does not fit it is an
+incident as likely as not. Where a quarter of it is a wander, whose law must be learned, it may well be chance."""
 
 _BUMP_BUCKETS = 60.0
 """A fall this soon after a rise may be its end."""
@@ -97,28 +102,44 @@ def _log_density(excesses: Floats) -> Floats:
     return result
 
 
-def _log_density_of_rises(excesses: Floats) -> Floats:
+def _log_density_of_rise(excess: Floats, known: float) -> Floats:
     """As `_log_density`, of a peak that may be an incident: no single one convinces that chance gives such as it."""
-    incident = math.log(_INCIDENTS / _MEAN_INCIDENT) - excesses / _MEAN_INCIDENT
-    result: Floats = np.logaddexp(math.log1p(-_INCIDENTS) + _log_density(excesses), np.asarray(incident)[..., None])
+    sure = max(known - _LEAST_KNOWN, 0.0) / (1.0 - _LEAST_KNOWN)
+    incidents = _INCIDENTS + (_INCIDENTS_AT_MOST - _INCIDENTS) * sure
+    incident = np.asarray(math.log(incidents / _MEAN_INCIDENT) - excess / _MEAN_INCIDENT)
+    result: Floats = np.logaddexp(math.log1p(-incidents) + _log_density(excess), incident[..., None])
     return result
 
 
 def learn(
-    state: State, histogram: Floats, contrasts: Contrasts, surprises: Floats, learns: Mask, history: float
+    state: State,
+    histogram: Floats,
+    contrasts: Contrasts,
+    surprises: Floats,
+    fallen: Floats,
+    learns: Mask,
+    history: float,
 ) -> None:
     """Take the newest bucket into everything that is usual, in the rows that learn; changed in place.
 
-    surprises  per series: of each channel, then that of the fall of the location
+    surprises, fallen  of each window and channel (`slowdown.surprise`), and of the fall of the location
     """
     rows = np.flatnonzero(learns)
     if len(rows):
         _learn_wander(state, contrasts, rows)
-        learn_peaks(state, surprises, rows)
+        learn_peaks(state, np.column_stack([surprises.max(axis=1), fallen]), _known(contrasts, surprises), rows)
         _learn_levels(state, rows)
         weight = state["usual"][rows]
         state["usual"][rows] = weight * np.exp(-1.0 / history) + histogram[rows]
         state["learned"][rows] += 1.0
+
+
+def _known(contrasts: Contrasts, surprises: Floats) -> Floats:
+    """Which part of the variance is sampling, per series and channel, in the most surprising window."""
+    share = contrasts.sampled[..., 0] / contrasts.variances[..., 0]
+    largest = surprises.argmax(axis=1)[:, None]
+    found: Floats = np.take_along_axis(share, largest, axis=1)[:, 0].clip(0.0, 1.0)
+    return found
 
 
 def _learn_wander(state: State, contrasts: Contrasts, rows: NDArray[np.int64]) -> None:
@@ -144,8 +165,11 @@ def _learn_wander(state: State, contrasts: Contrasts, rows: NDArray[np.int64]) -
     state["wander"][rows] = wander
 
 
-def learn_peaks(state: State, surprises: Floats, rows: NDArray[np.int64]) -> None:
+def learn_peaks(state: State, surprises: Floats, known: Floats, rows: NDArray[np.int64]) -> None:
     """Count the episodes beyond FROM_SURPRISE and weigh the laws of their peaks; neighbours are one episode.
+
+    surprises  per series: of each channel, then that of the fall of the location
+    known      per series and channel: which part of the variance is sampling, of which the law is known
 
     An alarm may be an incident, so it teaches nothing of chance; but then the largest of the peaks that chance gives
     would never be seen. Falls of the location show them: what a level does by itself it does both ways, and what is an
@@ -166,11 +190,12 @@ def learn_peaks(state: State, surprises: Floats, rows: NDArray[np.int64]) -> Non
     state["exceeded"][rows] = state["exceeded"][rows] * kept + begins[:, :CHANNELS]
     state["fit"][rows] *= kept[..., None]
     for place, stream in np.argwhere(peak > before):
-        density = _log_density if stream == FALL else _log_density_of_rises
+        row, channel = rows[place], LOCATION if stream == FALL else stream
+        density = _log_density if stream == FALL else partial(_log_density_of_rise, known=float(known[row, channel]))
         gained = density(peak[place, stream])
         if not begins[place, stream]:
             gained = gained - density(before[place, stream])
-        state["fit"][rows[place], LOCATION if stream == FALL else stream] += gained
+        state["fit"][row, channel] += gained
     state["peak"][rows] = peak
     state["apart"][rows] = np.where(over, 0.0, np.minimum(state["apart"][rows] + 1.0, _APART_BUCKETS))
 

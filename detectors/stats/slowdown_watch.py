@@ -163,8 +163,8 @@ class Watch:
             start_anew(state, pooled, int(row), DEPTH)
         since = np.where(lasted, _NONE, since)
         learns = since == _NONE
-        both = np.column_stack([largest, fall(contrasts, plan.at_least)])
-        learn(state, histogram, contrasts, both, learns & ~lasted, plan.history)
+        fallen = fall(contrasts, plan.at_least)
+        learn(state, histogram, contrasts, surprises, fallen, learns & ~lasted, plan.history)
         moved = state["model"].copy()
         rhythm.observe(state, at_ms, sums, histogram.sum(axis=1), learns)
         _follow_model(state, moved, at_ms)

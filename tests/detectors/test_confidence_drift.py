@@ -153,6 +153,30 @@ def test_few_scores_are_taken_together() -> None:
     assert 600 < minute(found[0].at_ms) <= 640
 
 
+def test_a_quiet_series_is_told_every_minute_while_its_blocks_fill() -> None:
+    """Two a minute: an alert must not end and begin anew between two blocks, and it ends with the drift."""
+    random = np.random.default_rng(5)
+
+    def change(number: int, values: Floats, random: np.random.Generator) -> Floats:
+        return values * 0.6 if 600 <= number < 700 else values
+
+    series = score_series("a", scores(random, per_minute=2, minutes=760, change=change))
+    detector = ConfidenceDrift()
+    told = [minute(one.at_ms) for one in findings(detector, 760, series)]
+    sent = [minute(start_ms) + 1 for start_ms in series.bucket_start_ms]
+    assert 600 < told[0] <= 640
+    assert 700 <= told[-1] <= 720
+    assert told == [end for end in sent if told[0] <= end <= told[-1]]
+
+
+def test_what_has_been_learned_is_counted_in_blocks() -> None:
+    """Two scores a minute for 200 minutes are forty blocks of ten, not 200 buckets."""
+    quiet = score_series("b", scores(np.random.default_rng(5), per_minute=2, minutes=200))
+    learned = ConfidenceDrift().progress(ConfidenceDrift().detect(frame(200, quiet), {}).memory[quiet.key])
+    assert 30 <= learned.seen <= 40 < learned.needed
+    assert learned.unit == "blocks"
+
+
 def test_the_scale_of_the_score_does_not_matter() -> None:
     """Percent instead of probabilities: the same times."""
     random = np.random.default_rng(6)

@@ -151,17 +151,20 @@ def test_numbers_survive_being_text_and_damaged_text_is_none() -> None:
         assert from_text(damaged, layout.width, np.float32) is None
 
 
-def peaks_learned(stream: int, excesses: Floats) -> State:
-    """One series that has had an episode of each excess, one every 140 buckets, all in one stream of surprises."""
+def peaks_learned(stream: int, excesses: Floats, known: float = 0.0) -> State:
+    """One series that has had an episode of each excess, one every 140 buckets, all in one stream of surprises.
+
+    known  which part of the variance is sampling
+    """
     state = {name: np.zeros((1, *shape)) for name, shape in shapes(98).items()}
     row = np.array([0])
     for excess in excesses.tolist():
         calm = np.zeros((1, CHANNELS + 1))
         for _ in range(12):
-            learn_peaks(state, calm, row)
+            learn_peaks(state, calm, np.full((1, CHANNELS), known), row)
         state["judged"] += 127
         calm[0, stream] = FROM_SURPRISE + excess
-        learn_peaks(state, calm, row)
+        learn_peaks(state, calm, np.full((1, CHANNELS), known), row)
     return state
 
 
@@ -193,14 +196,14 @@ def test_what_falls_soon_after_a_rise_teaches_nothing() -> None:
     told: list[float] = []
     for later in (30, 120):
         state = {name: np.zeros((1, *shape)) for name, shape in shapes(98).items()}
-        row = np.array([0])
+        row, wandering = np.array([0]), np.zeros((1, CHANNELS))
         for jump in jumps.tolist():
             rise, drop = np.zeros((1, CHANNELS + 1)), np.zeros((1, CHANNELS + 1))
             rise[0, LOCATION], drop[0, FALL] = FROM_SURPRISE + 0.7, FROM_SURPRISE + jump
             for surprises, calm_buckets in ((rise, later), (drop, 100)):
-                learn_peaks(state, surprises, row)
+                learn_peaks(state, surprises, wandering, row)
                 for _ in range(calm_buckets):
-                    learn_peaks(state, np.zeros((1, CHANNELS + 1)), row)
+                    learn_peaks(state, np.zeros((1, CHANNELS + 1)), wandering, row)
         told.append(float(heights(state)[LOCATION]))
     assert told[1] > told[0] + 3
 
@@ -211,6 +214,15 @@ def test_some_incidents_that_were_missed_do_not_make_a_series_deaf() -> None:
     missed = np.concatenate([usual, np.full(5, 7.0)])
     calm, disturbed = (float(heights(peaks_learned(LOCATION, peaks))[LOCATION]) for peaks in (usual, missed))
     assert disturbed < calm + 4
+
+
+def test_where_the_noise_is_known_what_does_not_fit_is_taken_for_incidents() -> None:
+    """Peaks that sampling can't give raise the height of a promise less where there is nothing but sampling."""
+    usual = np.random.default_rng(6).exponential(size=80)
+    missed = np.concatenate([usual, np.linspace(3.0, 6.0, 20)])
+    calm = float(heights(peaks_learned(LOCATION, usual, known=1.0))[LOCATION])
+    sampled, wandering = (float(heights(peaks_learned(LOCATION, missed, known))[LOCATION]) for known in (1.0, 0.0))
+    assert calm <= sampled < (calm + wandering) / 2
 
 
 def test_a_rate_is_that_of_its_height() -> None:
