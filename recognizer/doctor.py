@@ -116,11 +116,11 @@ def examine(path: str, roots: Sequence[str] | None, effort: Effort = Effort()) -
     search = _Search(_real_each(own_folder(written.cleaned)) if real_roots is None else real_roots, effort)
     meant = search.meant(written, place)
     fault = InputReason.FILE_MISSING
-    if meant is not None:
+    if meant is not None and meant.reason is not fault:
         fault = meant.reason
     elif place is not None and place.is_below(real_roots):
         fault = place.fault or fault
-    elif place is not None and (not written.issues or os.path.lexists(path)):
+    elif meant is None and place is not None and (not written.issues or os.path.lexists(path)):
         return Diagnosis(path, InputReason.PATH_OUTSIDE_ROOTS, written.issues, exists=False, meant=None, complete=True)
     complete = not search.exhausted
     return Diagnosis(path, written.worst(fault), written.issues, exists=False, meant=meant, complete=complete)

@@ -212,8 +212,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """The manifest as indented JSON, as it stands in model.json."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    """The manifest as indented JSON, as it stands in model.json; `ModelError` for one that could not be read again."""
+    try:
+        data = msgspec.json.encode(manifest)
+        msgspec.json.decode(data, type=Manifest)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        message = f"no {MANIFEST_NAME} can be written so: {error}"
+        raise ModelError(ModelFault.MANIFEST_INVALID, message, hint="see docs/reference/model-format.md") from error
+    return msgspec.json.format(data, indent=2) + b"\n"
 
 
 def sha256_of(data: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from daemon.cli.main import ROOM, drop_output, refused
 from daemon.errors import BadRequest, ConfigError, WumuError
 from daemon.notify.words import moment
 from daemon.plugins import registry
@@ -72,23 +73,17 @@ def faults_shown(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:
-            _drop_output()
+            drop_output()
             sys.exit(0)
         except (BadRequest, ConfigError) as fault:
             fail(str(fault), fault.hint, USAGE)
         except WumuError as fault:
             fail(str(fault), fault.hint)
         except OSError as fault:
-            _drop_output()
-            where = f"{fault.filename}: " if fault.filename else ""
-            fail(f"the system refused: {where}{fault.strerror or fault}", "see permissions and room: ls -l, df -h")
+            drop_output()
+            fail(refused(fault), ROOM)
 
     return run
-
-
-def _drop_output() -> None:
-    """What is still in the buffer of stdout goes nowhere, instead of failing once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str, hint: str = "", code: int = UNAVAILABLE) -> NoReturn:

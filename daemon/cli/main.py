@@ -1,7 +1,9 @@
 """The command `wumu`: one file per verb, loaded only when it is called."""
 
+import contextlib
 import importlib
 import io
+import os
 import sys
 from typing import Any
 
@@ -62,6 +64,21 @@ EXTRAS = {
 """The extra that brings what a verb needs, or a module; the others need the daemon's."""
 
 
+ROOM = "see permissions and room: ls -l, df -h"
+
+
+def refused(fault: OSError) -> str:
+    """What the system would not do, in words."""
+    where = f"{fault.filename}: " if fault.filename else ""
+    return f"the system refused: {where}{fault.strerror or fault}"
+
+
+def drop_output() -> None:
+    """What is still in the buffer of stdout goes nowhere, instead of failing once more at exit."""
+    with contextlib.suppress(io.UnsupportedOperation):  # a stream in memory has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
         return list(VERBS)
@@ -76,7 +93,10 @@ class _Verbs(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb. A module that is missing, at the start or where it is needed, belongs to an extra."""
+        """Run the verb. A module that is missing, at the start or where it is needed, belongs to an extra.
+
+        What the system refuses anywhere, such as room for the output, is one line and no traceback.
+        """
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as missing:
@@ -88,6 +108,15 @@ class _Verbs(click.Group):
             click.echo(
                 f"wumu {verb} needs the module {module}, which is not installed: pip install 'wumu[{extra}]'", err=True
             )
+            ctx.exit(3)
+        except BrokenPipeError:  # the reader (head, say) has seen enough
+            drop_output()
+            ctx.exit(0)
+        except OSError as fault:
+            from recognizer.paths import visible  # noqa: PLC0415  # --help need not pay for it
+
+            drop_output()
+            click.echo(f"wumu {ctx.meta[VERB]}: {visible(refused(fault), 2_000)}\n  what to do: {ROOM}", err=True)
             ctx.exit(3)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -236,6 +236,25 @@ def test_a_dead_link_and_a_file_taken_for_a_folder_are_told_from_a_missing_file(
     assert examine(f"{tmp_path}/photo.png/x", [str(tmp_path)]).reason is Reason.FILE_PARENT_NOT_DIRECTORY
 
 
+@pytest.mark.parametrize("behind", ["/", "/.", "//"])
+def test_a_file_with_a_slash_behind_it_is_meant_and_not_said_to_be_gone(tmp_path: Path, behind: str) -> None:
+    (tmp_path / "photo.png").write_bytes(b"x")
+    found = examine(f"{tmp_path}/photo.png{behind}", [str(tmp_path)])
+    assert (found.reason, found.exists) == (Reason.FILE_PARENT_NOT_DIRECTORY, False)
+    assert found.meant is not None
+    assert found.meant.path == f"{tmp_path}/photo.png"
+
+
+def test_a_process_whose_folder_is_gone_still_gets_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "photo.png").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert examine("photo.png", None).reason is Reason.FILE_MISSING
+    assert examine("./pho\u200bto.png", [str(tmp_path)]).reason is Reason.PATH_INVISIBLE_CHARACTER
+    assert examine(f"{tmp_path}/photo.png", None).reason is None
+
+
 def test_without_roots_named_no_path_lies_outside(tree: str) -> None:
     assert examine("/nowhere/at/all.png", None).reason is Reason.FILE_MISSING
     assert examine("/", None).reason is Reason.FILE_IS_DIRECTORY

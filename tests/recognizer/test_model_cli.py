@@ -92,11 +92,35 @@ def test_a_picture_that_can_not_tell_is_refused_as_canary(tmp_path: Path, folder
     assert not (tmp_path / "native").exists()
 
 
-def test_a_folder_that_is_no_model_is_not_replaced(tmp_path: Path, folder: Path) -> None:
+@pytest.mark.parametrize("target", ["holiday", "not there yet/../holiday", "link", "model"])
+def test_what_a_target_holds_beside_a_model_is_never_lost(tmp_path: Path, folder: Path, target: str) -> None:
+    """Wherever dots and links lead, and where the folder of a model holds something of its owner's too."""
     (tmp_path / "holiday").mkdir()
-    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"x")
-    assert asked("convert", folder, tmp_path / "holiday", code=1)["model_fault"] == ModelFault.NOT_A_FOLDER
-    assert (tmp_path / "holiday" / "beach.jpg").exists()
+    (tmp_path / "link").symlink_to("holiday")
+    for place in ("holiday", "model"):
+        (tmp_path / place / "beach.jpg").write_bytes(b"sand")
+    refused = asked("convert", folder, tmp_path / target, code=1)
+    assert refused["model_fault"] == ModelFault.NOT_A_FOLDER
+    assert "beach.jpg" in refused["error"]
+    assert {one.name for one in tmp_path.iterdir()} == {"holiday", "link", "model"}
+    assert all((tmp_path / place / "beach.jpg").read_bytes() == b"sand" for place in ("holiday", "model"))
+
+
+def test_a_model_takes_the_place_of_a_model(tmp_path: Path, folder: Path) -> None:
+    """Its own, another one, and one that a link leads to."""
+    (tmp_path / "link").symlink_to("target")
+    for target in (folder, tmp_path / "target", tmp_path / "link"):
+        assert asked("convert", folder, target)["format"] == "safetensors"
+    assert (tmp_path / "link").is_symlink()
+    assert asked("verify", tmp_path / "target")["verified"] is True
+    assert {one.name for one in tmp_path.iterdir()} == {"link", "target", "model"}
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "half \udc80"])
+def test_a_name_that_could_not_be_read_again_leaves_no_folder(tmp_path: Path, folder: Path, name: str) -> None:
+    refused = asked("convert", folder, tmp_path / "target", "--name", name, code=1)
+    assert refused["model_fault"] == ModelFault.MANIFEST_INVALID
+    assert {one.name for one in tmp_path.iterdir()} == {"model"}
 
 
 def test_the_rules_for_models_load_and_cover_their_reasons() -> None:

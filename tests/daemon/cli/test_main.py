@@ -1,5 +1,6 @@
 """The command as a whole: help, exit codes, and extras that are not installed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from daemon.cli.main import VERBS
 from tests.support.console import Place, verb
+from tests.support.daemon import WUMU
 
 WITHOUT = """
 import sys
@@ -70,6 +72,30 @@ def test_a_module_that_is_needed_late_is_named_too(seen: Place) -> None:
     result = without("duckdb", "query", "host: a", *seen.options)
     assert result.returncode == 3
     assert result.stderr.endswith("needs the module duckdb, which is not installed: pip install 'wumu[daemon]'\n")
+
+
+@pytest.mark.parametrize("arguments", [("doctor-path", "a.png"), ("fix-paths", ".", "--dry-run")])
+def test_what_the_system_refuses_is_one_line_of_any_verb(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """A full disk under the output; and a reader that went away is no fault."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*WUMU, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        f"wumu {arguments[0]}: the system refused: No space left on device",
+        "  what to do: see permissions and room: ls -l, df -h",
+    ]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*WUMU, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    script = f"cd {tmp_path} && mkdir gone && cd gone && rmdir ../gone && exec {' '.join(WUMU)} fix-paths . --dry-run"
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+    assert "No such file or directory" in done.stderr
 
 
 def test_the_daemon_s_verbs_need_neither_torch_nor_opencv(seen: Place) -> None:
