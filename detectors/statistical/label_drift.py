@@ -19,7 +19,7 @@ from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Tally
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
-from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots
+from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots, spread
 from detectors.statistical.learning import SETTLE_MS, Learning
 from detectors.stats import same_time
 from detectors.stats.edetector import bet
@@ -120,7 +120,10 @@ class LabelDrift(Learning):
                 continue
             watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
             learns = watch.alarm is None or not watch.same_time.proven
-            same_time.observe([(watch.same_time, begin_ms, roots(amounts, others), learns)])
+            mix = roots(amounts, others)
+            if learns:
+                watch.spread = spread(watch.spread, watch.same_time, mix, sum(amounts.values()) + others)
+            same_time.observe([(watch.same_time, begin_ms, mix, learns)])
             block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
             alarm = self._judge(watch, amounts, others, counts, block)
             if alarm is not None:
@@ -212,7 +215,7 @@ class LabelDrift(Learning):
         newest: Counts,
     ) -> Alarm | None:
         """What the bets have won by now, if it is enough and large enough to be told."""
-        departure = odd(watch.same_time, total)
+        departure = odd(watch.same_time, total / watch.spread)
         if departure is not None:
             return self._odd(departure, _names(newest), amounts, total)
         excess = watch.excess

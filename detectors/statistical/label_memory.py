@@ -99,6 +99,7 @@ class State(LearnedState, frozen=True, kw_only=True):
 
     rhythm: Packed = Packed()
     now: bytes = b""
+    spread: Annotated[float, msgspec.Meta(ge=1)] = 1.0
     checksum: int = 0
 
     references: Annotated[bytes, msgspec.Meta(max_length=VIEWS * MOST_REFERENCE * 4)] = b""
@@ -198,6 +199,7 @@ class Watch:
     seen        one bit per hash of a label that was ever seen, compressed
     record      the views of past blocks
     same_time   the shares of `CELLS` that the labels are dealt to, by the time of day
+    spread      how many times the variance of independent labels they have
     blocks      how many were learned
     recent      start, effect and time of the newest blocks, packed
     """
@@ -217,6 +219,7 @@ class Watch:
     recent: bytes
     alarm: Alarm | None
     same_time: SameTime
+    spread: float
     _profile: Profile | None = None
     _bits: bytearray | None = None
     _noticed: bool = False
@@ -257,6 +260,7 @@ class Watch:
             state.recent,
             state.alarm,
             state.rhythm_of_day,
+            state.spread,
         )
 
     def state(self, query: str, judged_ms: int) -> State:
@@ -288,6 +292,7 @@ class Watch:
             recent=self.recent,
             alarm=self.alarm,
             rhythm=rhythm,
+            spread=self.spread,
             now=now,
         )
         return msgspec.structs.replace(state, checksum=state.vouched())

@@ -1,7 +1,7 @@
 """What is odd about a mix of labels for the time of day."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from detectors.stats.same_time import SameTime
 
 CELLS = 16
 """What the time of day tells is learned of so many groups of labels, dealt by their hash."""
+_SPREAD_BLOCKS, _MOST_SPREAD = 100.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,27 @@ def roots(amounts: Mapping[str, float], others: float) -> list[float]:
     return [math.sqrt(one / total) for one in sums]
 
 
+def spread(before: float, same_time: SameTime, mix: Sequence[float], labels: float) -> float:
+    """How many times the variance of independent labels a mix has, learned from one more block of ``labels``.
+
+    Similar pictures come in runs. A block is compared with those just before it, which no rhythm of the day disturbs
+    (von Neumann, "Distribution of the ratio of the mean square successive difference", 1941); only cells with a label
+    or more count, and one block no more than `_MOST_SPREAD` times as much as usual: it may be a change.
+    """
+    if same_time.latest is None:
+        return before
+    mean, blocks = same_time.latest
+    busy = [
+        (now - usual) ** 2 for now, usual in zip(mix, mean, strict=True) if max(now, usual, 0.0) ** 2 * labels >= 1.0
+    ]
+    if not busy:
+        return before
+    found = sum(busy) / len(busy) / (0.25 / labels * (1.0 + 1.0 / blocks))
+    return max(before + (min(found, _MOST_SPREAD * before) - before) / _SPREAD_BLOCKS, 1.0)
+
+
 def odd(same_time: SameTime, labels: float) -> Odd | None:
-    """None as long as the time of day tells nothing; the newest block has so many ``labels``.
+    """None as long as the time of day tells nothing; the newest block says as much as ``labels`` independent ones.
 
     The root of a share of n independent labels has the variance 1 / 4n, or less.
     """

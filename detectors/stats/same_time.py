@@ -1,8 +1,9 @@
 """Whether a change is more than the time of day: what now comes beside what came at this time on other days.
 
-A series may be different every night without anything being wrong. Per half hour the mean of some numbers is learned as
-in `detectors.stats.rhythm`; once the time of day has proven to tell what comes better than the recent level, a change
-counts only as far as it departs from what this time of day forecasts, and by more than such forecasts usually miss.
+A series may be different every night, or at weekends, without anything being wrong. Per half hour the mean of some
+numbers is learned as in `detectors.stats.rhythm`; once the time has proven to tell what comes better than the recent
+level, a change counts only as far as it departs from what this time forecasts, and by more than such forecasts usually
+miss.
 """
 
 import math
@@ -25,7 +26,8 @@ _LEAST_DAYS = 2
 _LARGEST = 1e15
 """The square of what is further from the first numbers would not fit."""
 
-_DAILY = 1
+_DAILY, _WEEKLY = 1, 2
+_MISSED_DAILY, _MISSED_WEEKLY = 1, 3
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class SameTime:
 
     ``now`` is asked of every block: which numbers the time of day tells (`rhythm`), the first numbers, from which all
     are told since a rhythm is proven soonest by numbers around 0; at ``slot`` the half hour that is going on, how many
-    blocks it has, and the sums of their numbers. What is ``learned`` changes only when a half hour is over.
+    blocks it has (less than none if one of them belongs to an anomaly), and the sums of their numbers. What is
+    ``learned`` changes only when a half hour is over.
     """
 
     __slots__ = ("_state", "channels", "layout", "learned", "now", "slot")
@@ -81,10 +84,20 @@ class SameTime:
     def offsets(self, at_ms: Ints) -> Floats:
         """What these times of the day add to the numbers, one row per time; 0 for what time tells nothing of."""
         state = self._arrays
-        day, seen = state["day"][0], state["day_seen"][0] > 0
-        usual = np.where(seen[:, None], day - day[seen].mean(axis=0), 0.0) if seen.any() else day
-        told: Floats = np.where(state["model"][0] > 0, usual[at_ms // rhythm.SLOT_MS % rhythm.DAY_SLOTS], 0.0)
+        model = state["model"][0]
+        day = _about_mean(state["day"][0], state["day_seen"][0])[at_ms // rhythm.SLOT_MS % rhythm.DAY_SLOTS]
+        week = _about_mean(state["week"][0], state["week_seen"][0])[rhythm.week_slot(at_ms)]
+        told: Floats = np.where(model >= 1, day, 0.0) + np.where(model >= 2, week, 0.0)
         return told
+
+    @property
+    def latest(self) -> tuple[list[float], float] | None:
+        """The mean of the numbers in the half hour that goes on, or went on last, and of how many blocks it is."""
+        count = abs(self.now[self.slot + 1])
+        if not 0 < count < math.inf:
+            return None
+        centre = self.now[self.channels : self.slot]
+        return [one / count + first for one, first in zip(self.now[self.slot + 2 :], centre, strict=True)], count
 
     def departure(self, noise: float) -> Departure | None:
         """None where the time of day tells nothing yet; ``noise`` is the variance that chance alone gives a block,
@@ -93,16 +106,19 @@ class SameTime:
             return None
         state, slot = self._arrays, int(self.now[self.slot])
         day, count = slot % rhythm.DAY_SLOTS, self.now[self.slot + 1]
-        if state["day_seen"][0, day] < _LEAST_DAYS or count <= 0:
+        if state["day_seen"][0, day] < _LEAST_DAYS or count <= 0 or self.latest is None:
             return None
-        centre = np.array(self.now[self.channels : self.slot]).astype(np.float64)
-        now = np.array(self.now[self.slot + 2 :]) / count + centre
-        expected = state["day"][0, day] + state["levels"][0, _DAILY] + centre
+        now, centre = np.array(self.latest[0]), np.array(self.now[self.channels : self.slot])
         since_ms = slot * rhythm.SLOT_MS
-        blocks = max(float(state["slot_count"][0, 0]), count)
+        weekly = state["model"][0] >= 2
+        added = np.where(weekly, state["week"][0, rhythm.week_slot(since_ms)], 0.0)
+        level = np.where(weekly, state["levels"][0, _WEEKLY], state["levels"][0, _DAILY])
+        expected = state["day"][0, day] + added + level + centre
+        errors = np.where(weekly, state["errors"][0, _MISSED_WEEKLY], state["errors"][0, _MISSED_DAILY])
+        blocks = max(abs(float(state["slot_count"][0, 0])), count)
         if count < _LEAST_PART * blocks:
             return Departure(since_ms, now, expected, np.zeros(len(now), np.bool_))
-        missed = np.sqrt(np.maximum(state["errors"][0, _DAILY] * blocks, noise) / count)
+        missed = np.sqrt(np.maximum(errors * blocks, noise) / count)
         return Departure(since_ms, now, expected, np.abs(now - expected) > _CLEAR * missed)
 
     def add(self, slot: int, values: Sequence[float], *, learns: bool) -> None:
@@ -114,7 +130,8 @@ class SameTime:
         if now[place] != slot:
             now[place:] = array("f", bytes(4 * (2 + first)))
             now[place] = slot
-        now[place + 1] = now[place + 1] + 1.0 if learns else -math.inf
+        count = now[place + 1] if learns else -abs(now[place + 1])
+        now[place + 1] = count + (1.0 if learns and count >= 0 else -1.0)
         for number, value in enumerate(values, place + 2):
             change = value - now[number - 2 - first]
             now[number] += change if -_LARGEST <= change <= _LARGEST else math.copysign(_LARGEST, change)
@@ -151,7 +168,10 @@ Block = tuple[SameTime, int, Sequence[float], bool]
 
 
 def observe(blocks: Iterable[Block]) -> None:
-    """One more block of each series. What does not learn, as it belongs to an anomaly, takes its half hour with it."""
+    """One more block of each series. What does not learn, as it belongs to an anomaly, takes its half hour with it.
+
+    That teaches nothing of the day, only of the week: a weekend looks like an anomaly as long as it is not known.
+    """
     begun = [(one, at_ms // rhythm.SLOT_MS, values, learns) for one, at_ms, values, learns in blocks]
     over = [(slot, one) for one, now, _, _ in begun if (slot := one.closes(now)) is not None]
     for slot in {slot for slot, _ in over}:
@@ -167,9 +187,16 @@ def _close(slot: int, several: Sequence[SameTime]) -> None:
     now = np.array([one.now[one.slot + 1 :] for one in several])
     state = layout.split(rows)
     counts, sums = now[:, 0].astype(np.float64), now[:, 1:].astype(np.float64)
-    rhythm.observe(state, slot * rhythm.SLOT_MS, sums, counts, counts > 0)
+    signs = np.sign(counts)[:, None]
+    rhythm.observe(state, slot * rhythm.SLOT_MS, signs * sums, counts, np.isfinite(counts))
     for one, row in zip(several, layout.join(state), strict=True):
         one.relearn(row)
+
+
+def _about_mean(profile: Floats, seen: Floats) -> Floats:
+    """What each slot adds to the mean of all; 0 for a slot that was not seen."""
+    known = seen > 0
+    return np.where(known[:, None], profile - profile[known].mean(axis=0), 0.0) if known.any() else profile
 
 
 @cache
