@@ -190,7 +190,7 @@ def _decodings(name: str) -> Iterator[str]:
     for encoding in _BYTES_READ_AS:
         try:
             yield os.fsencode(name).decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeError:  # other bytes, or beside them half a character, which no file system can hold
             continue
 
 

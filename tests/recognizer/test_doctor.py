@@ -195,10 +195,22 @@ def test_the_search_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "\0", "a\0.png", "half \ud83d.png", "/" * 5000, "a/" * 3000, "x" * 300, "~/a", "."]
+    "path",
+    [
+        "",
+        "\0",
+        "a\0.png",
+        "half \ud83d.png",
+        "{root}/half \ud83d and bytes \udcb0.png",
+        "/" * 5000,
+        "a/" * 3000,
+        "x" * 300,
+        "~/a",
+        ".",
+    ],
 )
 def test_nothing_makes_the_doctor_raise(tree: str, path: str) -> None:
-    found = examine(path, [tree])
+    found = examine(path.format(root=tree), [tree])
     assert found.reason is not None
     assert found.meant is None
 

@@ -26,7 +26,7 @@ def decodings(name: str) -> Iterator[str]:
     for encoding in ("gb18030", "big5", "cp932", "latin-1") if re.search(r"[\udc80-\udcff]", name) else ():
         try:
             yield name.encode("utf-8", "surrogateescape").decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
 
 
