@@ -93,6 +93,8 @@ def command(  # noqa: PLR0913 - the options of a verb
     """
     if repair and not roots:
         _fail("--repair needs --root", "name the folders in which a file may be read instead: --root DIR", USAGE)
+    if "-" in arguments and getattr(sys.stdin, "buffer", None) is None:
+        _fail("standard input is closed", "give it the list: find /data -print0 | wumu recognize -0 -", USAGE)
     _log_to(log)  # first: that the model was loaded, or refused, is an event too
     if model is None:
         hint = "--model DIR or WUMU_MODEL; to train the small digit model: python -m recognizer.train DIR"

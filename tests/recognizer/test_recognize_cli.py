@@ -134,6 +134,13 @@ def test_wrong_calls_end_with_2(digits_model: Trained, tmp_path: Path) -> None:
     assert "no picture" in done.stderr
 
 
+def test_a_list_from_a_closed_standard_input_is_a_wrong_call() -> None:
+    call = f"exec {sys.executable} -m daemon.cli recognize --model digits - <&-"
+    done = subprocess.run(["/bin/sh", "-c", call], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith("wumu recognize: standard input is closed\n  what to do: ")
+
+
 def test_the_command_needs_nothing_of_the_daemon() -> None:
     """With the [recognizer] extra alone neither pydantic nor DuckDB is there; --help needs no torch either."""
     script = (
