@@ -180,6 +180,8 @@ class KeptSlots(MutableMapping[str, Slot]):
 
     def packed(self) -> tuple[str, bytes]:
         """What it can be made of again."""
+        if not self._held:
+            return self._names, self._rows
         rows, names = bytearray(self._rows), [self._names] if self._names else []
         for name, slot in self._held.items():
             place = self._places.get(name)
