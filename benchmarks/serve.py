@@ -67,7 +67,7 @@ SMALL, LARGE = "small_cnn", "resnest101e"
 CASES = {
     "single": Case(network=SMALL, batch=32, callers=32, pictures=1),
     "several": Case(network=SMALL, batch=32, callers=8, pictures=8),
-    "resnest101e": Case(network=LARGE, batch=8, callers=16, pictures=1, longer=4),
+    "resnest101e": Case(network=LARGE, batch=4, callers=8, pictures=1, longer=4),
 }
 
 

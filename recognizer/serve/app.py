@@ -51,18 +51,11 @@ class Service:
         request = Request(scope, receive)
         told = await self._replies(request, self._carried(request))
         seconds = time.perf_counter() - began
-        if len(told) == 1:
-            ((reply, carried),) = told
-            status, retry_after = reply.status, reply.retry_after
-            bodies = [encode({**reply.document, "request_id": carried["request_id"]})]
-            body = bodies[0]
-        else:
-            status, retry_after = _SEVERAL, None
-            bodies = [
-                encode({**reply.document, "http_status": reply.status, "request_id": carried["request_id"]})
-                for reply, carried in told
-            ]
-            body = b"[" + b",".join(bodies) + b"]\n"
+        several = len(told) > 1
+        bodies = [_document(reply, carried, with_status=several) for reply, carried in told]
+        first, _ = told[0]
+        status, retry_after = (_SEVERAL, None) if several else (first.status, first.retry_after)
+        body = b"[" + b",".join(bodies) + b"]\n" if several else bodies[0]
         self._metrics.answered(status, seconds, [reply.document.get("reason") for reply, _ in told])
         with together():
             for (reply, carried), own in zip(told, bodies, strict=True):
@@ -81,7 +74,8 @@ class Service:
 
     async def metrics(self) -> Response:
         """GET /metrics."""
-        return Response(self._metrics.text(self._batcher.waiting), media_type=CONTENT_TYPE)
+        page = self._metrics.text(self._batcher.waiting, self._batcher.held_bytes)
+        return Response(page, media_type=CONTENT_TYPE)
 
     def _carried(self, request: Request) -> dict[str, Any]:
         """The fields of every event of this request."""
@@ -121,6 +115,11 @@ class Service:
         if isinstance(outcome, Exception):
             return unable(outcome)
         return recognised(outcome, withheld=outcome.ok and self._recognizer.is_withheld(outcome))
+
+
+def _document(reply: Reply, carried: dict[str, Any], *, with_status: bool) -> bytes:
+    own = {"http_status": reply.status} if with_status else {}
+    return encode({**reply.document, **own, "request_id": carried["request_id"]})
 
 
 def _tell(reply: Reply, carried: dict[str, Any], size: int, seconds: float) -> None:

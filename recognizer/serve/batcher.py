@@ -85,6 +85,11 @@ class Batcher:
         return self._waiting
 
     @property
+    def held_bytes(self) -> int:
+        """What these hold, and the bodies that are coming in."""
+        return self._bytes
+
+    @property
     def alive(self) -> bool:
         """Whether pictures are still taken and asked."""
         return self._thread.is_alive() and not self._closed and self._fault is None and not self._recognizer.lost

@@ -38,6 +38,10 @@ def _counter(name: str, about: str, label: str, counts: Mapping[Any, int]) -> li
     return [f"# HELP {name} {about}", f"# TYPE {name} counter", *lines]
 
 
+def _gauge(name: str, about: str, value: int) -> list[str]:
+    return [f"# HELP {name} {about}", f"# TYPE {name} gauge", f"{name} {value}"]
+
+
 class Metrics:
     """Counters of one service. Safe to use from any thread."""
 
@@ -66,8 +70,8 @@ class Metrics:
         with self._lock:
             self._sizes.observe(pictures)
 
-    def text(self, waiting: int) -> str:
-        """The page, with the number of pictures that wait or are worked on right now."""
+    def text(self, waiting: int, held_bytes: int) -> str:
+        """The page, with the number of pictures that wait or are worked on right now, and what requests hold."""
         with self._lock:
             lines = [
                 *_counter("wumu_requests_total", "answers by HTTP status", "status", self._answers),
@@ -75,8 +79,9 @@ class Metrics:
                 *_counter("wumu_cut_off_total", "connections ended without a request, by why", "why", self._cut_off),
             ]
             lines += [
-                "# HELP wumu_waiting_pictures pictures that wait or are worked on",
-                "# TYPE wumu_waiting_pictures gauge",
+                *_gauge("wumu_waiting_pictures", "pictures that wait or are worked on", waiting),
+                *_gauge("wumu_waiting_bytes", "bytes that these and the bodies coming in hold", held_bytes),
+                *self._seconds.lines(),
+                *self._sizes.lines(),
             ]
-            lines += [f"wumu_waiting_pictures {waiting}", *self._seconds.lines(), *self._sizes.lines()]
         return "\n".join(lines) + "\n"

@@ -238,10 +238,18 @@ def test_bodies_together_hold_no_more_than_allowed(digits_model: Trained, sink: 
     settings = Settings(max_upload_bytes=300_000, max_waiting_bytes=400_000, body_seconds=25)
     with serving(recognizer, settings) as url:
         with begun(url, length=300_000) as connection:
-            connection.sendall(b'Content-Disposition: form-data; name="a"; filename="a"\r\n\r\n' + b"\0" * 299_000)
-            until(lambda: upload(url, b"\0" * 200_000).status_code == 429)
+            part = b'Content-Disposition: form-data; name="a"; filename="a"\r\n\r\n' + b"\0" * 299_000
+            connection.sendall(part)
+            until(lambda: held(url) == len(b"--b\r\n" + part))
+            assert upload(url, b"\0" * 200_000).status_code == 429
             assert upload(url, digit).status_code == 200
-        until(lambda: upload(url, b"\0" * 200_000).status_code == 422)
+        until(lambda: held(url) == 0)
+        assert upload(url, b"\0" * 200_000).status_code == 422
+
+
+def held(url: str) -> int:
+    page = requests.get(f"{url}/metrics", timeout=TIMEOUT).text
+    return next(int(line.split()[1]) for line in page.splitlines() if line.startswith("wumu_waiting_bytes "))
 
 
 @pytest.mark.parametrize("kind", ["image/png", "IMAGE/JPEG", "application/octet-stream"])
