@@ -65,7 +65,7 @@ class Case:
 
 SMALL, LARGE = "small_cnn", "resnest101e"
 CASES = {
-    "single": Case(network=SMALL, batch=32, callers=32, pictures=1),
+    "single": Case(network=SMALL, batch=32, callers=64, pictures=1),
     "several": Case(network=SMALL, batch=32, callers=8, pictures=8),
     "resnest101e": Case(network=LARGE, batch=4, callers=8, pictures=1, longer=4),
 }

@@ -1,7 +1,7 @@
 """Promised against observed false alarms of `confidence_drift` and `label_drift` on clean days, as whole kinds.
 
-    python -m benchmarks.detection.drift_promise [--days 24] [--series 10] [--first-seed 0] [--promise '1 per 1d']
-        [--only scores:night]
+    python -m benchmarks.detection.drift_promise [--days 24] [--series 10] [--first-seed 0] [--promise '1 per 30d']
+        [--learning-days 4] [--only scores:night]
 
 Buckets of five minutes from traffic with courses of the day and the week. The first days are for learning and are
 counted apart; an alarm is counted once, when it begins. The limits of the ratio are Poisson's. In the last hours
@@ -148,7 +148,9 @@ def begins(findings: Sequence[Finding], key: Key) -> list[int]:
     return [(at - START_MS) // BUCKET_MS for at in first]
 
 
-def judged(what: str, course: Course, days: int, seeds: range, promise: str) -> dict[str, Any]:
+def judged(
+    what: str, course: Course, days: int, seeds: range, promise: str, learning_days: int = LEARNING_DAYS
+) -> dict[str, Any]:
     """All series of a law, clean but for the last hours."""
     kind, make = KINDS[what]
     detector = kind(bucket="5m", min_history="2h", false_alarms=promise)
@@ -160,11 +162,11 @@ def judged(what: str, course: Course, days: int, seeds: range, promise: str) -> 
         many.append(make(random, course(random, buckets), CHANGE_BUCKETS))
     findings = detector.detect(frame(many), {}).findings
     alarms = [begins(findings, _key(number)) for number in range(len(many))]
-    early = sum(at < LEARNING_DAYS * PER_DAY for ats in alarms for at in ats)
-    late = sum(LEARNING_DAYS * PER_DAY <= at <= clean_until for ats in alarms for at in ats)
+    early = sum(at < learning_days * PER_DAY for ats in alarms for at in ats)
+    late = sum(learning_days * PER_DAY <= at <= clean_until for ats in alarms for at in ats)
     hits = [[at for at in ats if at > clean_until] for ats in alarms]
     delays = [(first[0] - clean_until) * BUCKET_MS / MINUTE_MS for first in hits if first]
-    promised = len(many) * (clean_until / PER_DAY - LEARNING_DAYS) * DAY_MS / detector.false_alarms.every_ms
+    promised = len(many) * (clean_until / PER_DAY - learning_days) * DAY_MS / detector.false_alarms.every_ms
     return {
         "what": what,
         "course": course.__name__,
@@ -184,7 +186,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=24)
     parser.add_argument("--series", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--promise", default="1 per 1d")
+    parser.add_argument("--promise", default="1 per 30d")
+    parser.add_argument("--learning-days", type=int, default=LEARNING_DAYS, help="counted apart; two weekends take 15")
     parser.add_argument("--only", help="scores, labels, a course, or both as scores:night")
     wanted = parser.parse_args()
     rows = []
@@ -192,10 +195,10 @@ def main() -> None:
         for course in COURSES:
             if wanted.only in {None, what, course.__name__, f"{what}:{course.__name__}"}:
                 seeds = range(wanted.first_seed, wanted.first_seed + wanted.series)
-                rows.append(judged(what, course, wanted.days, seeds, wanted.promise))
+                rows.append(judged(what, course, wanted.days, seeds, wanted.promise, wanted.learning_days))
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     told = {"benchmark": "drift_promise", "promise": wanted.promise, "days": wanted.days, "series": wanted.series}
-    print(json.dumps({**told, "conditions": conditions("numpy"), "learning_days": LEARNING_DAYS, "rows": rows}))
+    print(json.dumps({**told, "conditions": conditions("numpy"), "learning_days": wanted.learning_days, "rows": rows}))
 
 
 if __name__ == "__main__":
