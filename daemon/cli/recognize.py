@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from daemon.cli.main import HELP
+from daemon.cli.numbers import RealRange
 from recognizer.hints import HINTS
 from recognizer.paths import visible
 
@@ -58,7 +59,7 @@ FAILED, USAGE, NO_MODEL = 1, 2, 3
 @click.option("--decode-workers", type=click.IntRange(0, 256), default=0, help="Decode in so many other processes.")
 @click.option(
     "--canary-minutes",
-    type=click.FloatRange(min=0),
+    type=RealRange(min=0),
     help="Ask the model's canary again so often; a wrong answer ends the command.",
 )
 @click.option("-0", "--null", "by_nul", is_flag=True, help="The list on stdin is separated by NUL (find -print0).")

@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from daemon.cli.main import HELP
+from daemon.cli.numbers import RealRange
 from recognizer.paths import visible
 
 USAGE, UNAVAILABLE = 2, 3
@@ -37,7 +38,7 @@ USAGE, UNAVAILABLE = 2, 3
 @click.option("--max-batch", type=click.IntRange(1, 4096), default=32, show_default=True, help="Pictures at a time.")
 @click.option(
     "--max-wait-ms",
-    type=click.FloatRange(0, 10_000),
+    type=RealRange(0, 10_000),
     default=200.0,
     show_default=True,
     help="For pictures that are being decoded, to fill a batch.",
@@ -45,7 +46,7 @@ USAGE, UNAVAILABLE = 2, 3
 @click.option("--max-waiting", type=click.IntRange(1), default=256, show_default=True, help="Beyond these: 429.")
 @click.option("--max-mib", type=click.IntRange(1, 1024), default=32, show_default=True, help="Largest picture, MiB.")
 @click.option("--decode-workers", type=click.IntRange(0, 256), default=0, help="Decode in so many other processes.")
-@click.option("--low-confidence", type=click.FloatRange(0, 1), default=0.3, show_default=True, help="Withhold below.")
+@click.option("--low-confidence", type=RealRange(0, 1), default=0.3, show_default=True, help="Withhold below.")
 def command(  # noqa: PLR0913 - the options of a verb
     *,
     model: Path | None,

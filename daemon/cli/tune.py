@@ -1,6 +1,5 @@
 """`wumu tune`: what other settings would have cost."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from daemon.cli.common import (
     json_option,
 )
 from daemon.cli.main import HELP
-from daemon.errors import BadRequest
+from daemon.cli.numbers import RealRange
 from daemon.picture import draw_costs
 from daemon.tune import Candidate, Tuned, tune
 
@@ -24,7 +23,7 @@ from daemon.tune import Candidate, Tuned, tune
 @history.wanted
 @click.option(
     "--at-most",
-    type=click.FloatRange(0),
+    type=RealRange(0),
     default=1.0,
     show_default=True,
     help="Notices a day that one rule may cost.",
@@ -47,8 +46,6 @@ def command(wanted: history.Wanted, at_most: float, picture: Path | None, *, as_
 
     Exit code 1 when a rule could not be replayed to the end.
     """
-    if math.isnan(at_most):
-        raise BadRequest("--at-most is no number", hint="for example: --at-most 0.5")
     with wanted.open(drawn=picture is not None) as past:
         results = [
             tune(
