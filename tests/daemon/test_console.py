@@ -49,4 +49,4 @@ def test_explain_shows_them_in_a_table(console: Console, tmp_path: Path) -> None
     finally:
         control.close()
     assert "series         1 alarmed, 1 warming_up, 1 judging\n" in shown
-    assert "host=(none)  warming_up  1 buckets  3       1 per 30 days at most\n" in shown
+    assert "host=(none)  warming_up  1 bucket   3       1 per 30 days at most\n" in shown
