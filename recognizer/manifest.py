@@ -4,6 +4,7 @@ A folder holds ``model.json``, the weights (any format of `recognizer.formats`) 
 docs/reference/model-format.md describes every field.
 """
 
+import codecs
 import enum
 import hashlib
 from pathlib import Path
@@ -202,7 +203,8 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a model folder; `ModelError` that names the field when it is not as described."""
     data = read_part(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES)
     try:
-        return msgspec.json.decode(data, type=Manifest)
+        # Windows' editors put a byte order mark before UTF-8; it says nothing about the model.
+        return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(
             ModelFault.MANIFEST_INVALID,

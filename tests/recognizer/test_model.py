@@ -171,6 +171,13 @@ def test_a_manifest_that_is_no_json_is_refused(folder: Path, data: bytes) -> Non
     assert code_of(folder) == ModelFault.MANIFEST_INVALID
 
 
+def test_a_byte_order_mark_before_a_manifest_is_no_fault(folder: Path) -> None:
+    """Windows' editors write one."""
+    path = folder / "model.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    load(folder, "cpu")
+
+
 def test_a_giant_manifest_is_not_read(folder: Path) -> None:
     with (folder / "model.json").open("ab") as stream:
         stream.truncate(1 << 33)
