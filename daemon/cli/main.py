@@ -62,9 +62,12 @@ EXTRAS = {
     "elastic_transport": "elasticsearch",
 }
 """The extra that brings what a verb needs, or a module; the others need the daemon's."""
+OWN = frozenset({"daemon", "rules", "detectors", "recognizer"})
+"""The packages of wumu: what can't be imported from them is a fault of wumu's, not of the installation."""
 
 
 ROOM = "see permissions and room: ls -l, df -h"
+RELOAD = "install the library that is named, or give the process more memory (ulimit -v, MemoryMax=)"
 
 
 def refused(fault: OSError) -> str:
@@ -77,6 +80,13 @@ def drop_output() -> None:
     """What is still in the buffer of stdout goes nowhere, instead of failing once more at exit."""
     with contextlib.suppress(io.UnsupportedOperation):  # a stream in memory has no descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _give_up(ctx: click.Context, fault: str, remedy: str) -> None:
+    from recognizer.paths import visible  # noqa: PLC0415  # --help need not pay for it
+
+    click.echo(f"wumu {ctx.meta[VERB]}: {visible(fault, 2_000)}\n  what to do: {remedy}", err=True)
+    ctx.exit(3)
 
 
 class _Verbs(click.Group):
@@ -101,7 +111,7 @@ class _Verbs(click.Group):
             return super().invoke(ctx)
         except ModuleNotFoundError as missing:
             module = (missing.name or "").split(".")[0]
-            if module in {"daemon", "rules", "detectors", "recognizer"}:
+            if module in OWN:
                 raise
             verb = ctx.meta[VERB]
             extra = EXTRAS.get(module) or EXTRAS.get(verb, "daemon")
@@ -109,15 +119,16 @@ class _Verbs(click.Group):
                 f"wumu {verb} needs the module {module}, which is not installed: pip install 'wumu[{extra}]'", err=True
             )
             ctx.exit(3)
+        except ImportError as broken:  # a library of the system that is missing, or no memory to load it into
+            if (broken.name or "").split(".")[0] in OWN:
+                raise
+            _give_up(ctx, f"what it needs can't be loaded: {broken.path or broken.name}: {broken}", RELOAD)
         except BrokenPipeError:  # the reader (head, say) has seen enough
             drop_output()
             ctx.exit(0)
         except OSError as fault:
-            from recognizer.paths import visible  # noqa: PLC0415  # --help need not pay for it
-
             drop_output()
-            click.echo(f"wumu {ctx.meta[VERB]}: {visible(refused(fault), 2_000)}\n  what to do: {ROOM}", err=True)
-            ctx.exit(3)
+            _give_up(ctx, refused(fault), ROOM)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

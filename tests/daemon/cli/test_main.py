@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,23 @@ def test_a_module_that_is_needed_late_is_named_too(seen: Place) -> None:
     result = without("duckdb", "query", "host: a", *seen.options)
     assert result.returncode == 3
     assert result.stderr.endswith("needs the module duckdb, which is not installed: pip install 'wumu[daemon]'\n")
+
+
+def test_a_library_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    """As opencv-python without the system's libGL: it is installed, and the loader refuses it."""
+    library = tmp_path / f"cv2{sysconfig.get_config_var('EXT_SUFFIX')}"
+    library.write_bytes(b"\x7fELF, and no more")
+    done = subprocess.run(
+        [*WUMU, "recognize", "--model", "m", "a.png"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    said, remedy = done.stderr.splitlines()
+    assert said.startswith(f"wumu recognize: what it needs can't be loaded: {library}: ")
+    assert remedy.startswith("  what to do: install the library that is named")
 
 
 @pytest.mark.parametrize("arguments", [("doctor-path", "a.png"), ("fix-paths", ".", "--dry-run")])
