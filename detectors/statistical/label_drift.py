@@ -19,11 +19,12 @@ from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Tally
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
-from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots, spread
+from detectors.statistical.label_rhythm import CELLS, Odd, cell, noise, odd, odd_by, roots, spread
 from detectors.statistical.learning import SETTLE_MS, Learning
 from detectors.stats import same_time
 from detectors.stats.edetector import bet
 from detectors.stats.labels import EXCESS_SHARE, Excess, Profile, view_evidence
+from detectors.stats.rhythm import SLOT_MS
 from detectors.stats.robust import change_start, median
 from detectors.stats.same_time import SameTime
 from detectors.stats.series import Singles, bucket_end_ms
@@ -123,6 +124,9 @@ class LabelDrift(Learning):
             mix = roots(amounts, others)
             if learns:
                 watch.spread = spread(watch.spread, watch.same_time, mix, sum(amounts.values()) + others)
+            watch.restless.observe(
+                watch.same_time, begin_ms // SLOT_MS, noise((sum(amounts.values()) + others) / watch.spread)
+            )
             same_time.observe([(watch.same_time, begin_ms, mix, learns)])
             block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
             alarm = self._judge(watch, amounts, others, counts, block)
@@ -225,6 +229,9 @@ class LabelDrift(Learning):
         if evidence * self.bucket < self.false_alarms.every_ms:
             return None
         names = _names(newest)
+        wandered = watch.restless.departure(watch.same_time, noise(total / watch.spread))
+        if wandered is not None:
+            return self._odd(odd_by(wandered), names, amounts, total)
         days = min(evidence * self.bucket / DAY_MS, _MOST_DAYS)
         starts_ms, effects, times = watch.newest.T
         best = max(names, key=lambda name: (excess.won(name), name), default=None)
@@ -287,6 +294,7 @@ class LabelDrift(Learning):
             return None
         if block.end_ms - alarm.since_ms >= self.adapt_after:
             watch.restart()
+            watch.restless.follow()
             return None
         watch.alarm = msgspec.structs.replace(alarm, level=level)
         return watch.alarm

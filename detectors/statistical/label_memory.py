@@ -18,6 +18,7 @@ from detectors.statistical.learning import LearnedState
 from detectors.stats.edetector import NO_STAKES, KeptStake, Stakes, packed, unpacked
 from detectors.stats.labels import EPSILONS, Excess, Mix, Profile, Slot
 from detectors.stats.record import SETTLE, Record
+from detectors.stats.restless import Restless
 from detectors.stats.same_time import SameTime
 from detectors.stats.series import Floats, Singles
 
@@ -100,6 +101,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     rhythm: Packed = Packed()
     now: bytes = b""
     spread: Annotated[float, msgspec.Meta(ge=1)] = 1.0
+    restless: bytes = b""
     checksum: int = 0
 
     references: Annotated[bytes, msgspec.Meta(max_length=VIEWS * MOST_REFERENCE * 4)] = b""
@@ -116,7 +118,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     def vouched(self) -> int:
         """The checksum of what is packed."""
         old = (self.seen, self.references, self.stakes, self.recent, self.same_time)
-        return zlib.crc32(b"".join((self.names.encode(), self.slots, *old, self.newest, self.now)))
+        return zlib.crc32(b"".join((self.names.encode(), self.slots, *old, self.newest, self.now, self.restless)))
 
     @property
     def record(self) -> Record:
@@ -201,6 +203,7 @@ class Watch:
     seen        one bit per hash of a label that was ever seen, compressed
     record      the views of past blocks
     same_time   the shares of `CELLS` that the labels are dealt to, by the time of day
+    restless    how far these wander by themselves
     spread      how many times the variance of independent labels they have
     blocks      how many were learned
     recent      start, effect and time of the newest blocks, packed
@@ -221,6 +224,7 @@ class Watch:
     recent: bytes
     alarm: Alarm | None
     same_time: SameTime
+    restless: Restless
     spread: float
     _profile: Profile | None = None
     _bits: bytearray | None = None
@@ -262,6 +266,7 @@ class Watch:
             state.recent,
             state.alarm,
             state.rhythm_of_day,
+            Restless(CELLS, state.restless),
             state.spread,
         )
 
@@ -296,6 +301,7 @@ class Watch:
             rhythm=rhythm,
             spread=self.spread,
             now=now,
+            restless=self.restless.kept(),
         )
         return msgspec.structs.replace(state, checksum=state.vouched())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.stats.labels import LEAST_CELL
-from detectors.stats.same_time import SameTime
+from detectors.stats.same_time import Departure, SameTime
 
 CELLS = 16
 """What the time of day tells is learned of so many groups of labels, dealt by their hash."""
@@ -66,9 +66,17 @@ def odd(same_time: SameTime, labels: float) -> Odd | None:
 
     The root of a share of n independent labels has the variance 1 / 4n, or less.
     """
-    departure = same_time.departure(noise=0.25 / labels)
-    if departure is None:
-        return None
+    departure = same_time.departure(noise=noise(labels))
+    return None if departure is None else odd_by(departure)
+
+
+def noise(labels: float) -> float:
+    """The variance of the root of a share of so many independent labels; a rare label's is less."""
+    return 0.25 / labels
+
+
+def odd_by(departure: Departure) -> Odd:
+    """How much the labels have gained where they clearly depart."""
     usual = np.square(np.maximum(departure.expected, 0.0))
     gains = np.where(departure.clear, np.square(departure.now) - usual, 0.0)
     return Odd(

@@ -99,6 +99,11 @@ class SameTime:
         centre = self.now[self.channels : self.slot]
         return [one / count + first for one, first in zip(self.now[self.slot + 2 :], centre, strict=True)], count
 
+    @property
+    def since_ms(self) -> int:
+        """When the half hour began that goes on, or went on last."""
+        return int(self.now[self.slot]) * rhythm.SLOT_MS
+
     def departure(self, noise: float) -> Departure | None:
         """None where the time of day tells nothing yet; ``noise`` is the variance that chance alone gives a block,
         since at a quiet time of the day forecasts miss less than they do now."""
