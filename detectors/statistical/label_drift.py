@@ -124,9 +124,7 @@ class LabelDrift(Learning):
             mix = roots(amounts, others)
             if learns:
                 watch.spread = spread(watch.spread, watch.same_time, mix, sum(amounts.values()) + others)
-            watch.restless.observe(
-                watch.same_time, begin_ms // SLOT_MS, noise((sum(amounts.values()) + others) / watch.spread)
-            )
+            watch.restless.observe(watch.same_time, begin_ms // SLOT_MS)
             same_time.observe([(watch.same_time, begin_ms, mix, learns)])
             block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
             alarm = self._judge(watch, amounts, others, counts, block)

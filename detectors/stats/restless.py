@@ -1,9 +1,9 @@
-"""Numbers that wander by themselves: how far from their recent level they come without an incident.
+"""Numbers that wander by themselves: how far from their level of the last days they come without an incident.
 
 The weather, a season, other customers: a mix may move within hours and nothing is wrong. Bets against one usual mix
-are then won again and again. So per half hour the numbers are compared with their level of the last hours, before it
-learns them (prequential: Dawid 1984). Where they miss it by clearly more than chance gives, they wander; then a change
-counts only where the numbers depart from their level by more than they usually do.
+are then won again and again. So per half hour the numbers are compared with their level, before it learns them
+(prequential: Dawid 1984). Chance makes neighbouring half hours miss it independently; what they miss it by alike is
+wander. The mean product of neighbouring misses is its variance, then, however noisy a half hour is.
 
 Nothing is left out, since what was told as an incident may be the wander itself. An incident still teaches little: one
 half hour counts as no more than so many times the usual, and moves the level by no more (Huber 1964).
@@ -18,24 +18,27 @@ import numpy as np
 from detectors.stats.same_time import Departure, SameTime
 from detectors.stats.series import Floats
 
-_GAIN = 1 / 12.0
-"""Of the level: it follows in about six hours."""
-
-_MEMORY = 96.0
-"""In half hours: what is usual of the misses is their mean over about two days."""
+_LEVEL_MEMORY, _MEMORY = 96.0, 336.0
+"""In half hours: levels are means over about two days, what they miss is one over a week."""
 
 _MOST = 4.0
-_WANDERS = 2.0
+"""A product of misses counts up to so many times the usual square of one."""
+
 _LEAST_SEEN = 24.0
+_PROVEN = 4.0
+"""So many standard errors, over all numbers, prove that there is wander."""
+
 _CLEAR = 5.0
-_SEEN, _CHANCE, _NOISE, _NUMBERS = 0, 1, 2, 3
+_SEEN, _AGE = 0, 1
+_NUMBERS = 2
+_ROWS = 4
 
 
 class Restless:
     """Of one series, of which a `SameTime` knows the half hour that is going on.
 
-    ``state``: how many half hours were seen, what chance alone makes them miss (mean square), the noise of the blocks
-    of the one that is going on, added; then the level of each number, and its mean square miss.
+    ``state``: how many half hours were seen, and by the level; then of each number the level, the newest miss, the
+    mean square miss, and the mean product of neighbouring misses.
     """
 
     __slots__ = ("channels", "state")
@@ -43,57 +46,55 @@ class Restless:
     def __init__(self, channels: int, kept: bytes = b"") -> None:
         """As `kept` told it. Raises ValueError if it is of another size."""
         self.channels = channels
-        self.state = array("f", kept or bytes(4 * (_NUMBERS + 2 * channels)))
-        if len(self.state) != _NUMBERS + 2 * channels:
+        self.state = array("f", kept or bytes(4 * (_NUMBERS + _ROWS * channels)))
+        if len(self.state) != _NUMBERS + _ROWS * channels:
             raise ValueError("the wander of another number of channels")
 
     def kept(self) -> bytes:
         """All there is to be remembered."""
         return self.state.tobytes()
 
-    def observe(self, same_time: SameTime, slot: int, noise: float) -> None:
-        """One more block, of this half hour, before ``same_time`` sees it; ``noise`` is the variance by chance."""
-        if same_time.closes(slot) is not None:
-            latest = same_time.latest
-            if latest is not None:
-                self._learn(*latest)
-            self.state[_NOISE] = 0.0
-        self.state[_NOISE] += min(noise, 1e9)
+    def observe(self, same_time: SameTime, slot: int) -> None:
+        """A block of this half hour comes, before ``same_time`` sees it."""
+        if same_time.closes(slot) is not None and same_time.latest is not None:
+            self._learn(same_time.latest[0])
 
     def follow(self) -> None:
         """What goes on is the new usual: the level begins anew."""
-        if self.state[_SEEN]:
-            self.state[_NUMBERS : _NUMBERS + self.channels] = array("f", [math.nan] * self.channels)
+        self.state[_AGE] = 0.0
 
     def departure(self, same_time: SameTime, noise: float) -> Departure | None:
         """None where the numbers do not wander; ``noise`` is the variance of the newest block by chance."""
-        state, latest = self.state, same_time.latest
-        if state[_SEEN] < _LEAST_SEEN or latest is None:
+        latest = same_time.latest
+        if self.state[_SEEN] < _LEAST_SEEN or not self.state[_AGE] or latest is None:
             return None
-        level, missed = self._split()
-        if not (missed > _WANDERS * state[_CHANCE]).any() or np.isnan(level).any():
+        level, _, squares, products = self._rows()
+        if products.sum() <= _PROVEN * math.sqrt(float(np.square(squares).sum()) / self.state[_SEEN]):
             return None
-        now, count = np.array(latest[0]), latest[1]
-        wander = np.sqrt(np.maximum(missed - state[_CHANCE], 0.0) + noise / count)
-        return Departure(same_time.since_ms, now, level, np.abs(now - level) > _CLEAR * wander)
+        now, blocks = np.array(latest[0]), latest[1]
+        usual = np.sqrt(np.maximum(products, 0.0) + noise / blocks)
+        return Departure(same_time.since_ms, now, level, np.abs(now - level) > _CLEAR * usual)
 
-    def _learn(self, mean: Sequence[float], blocks: float) -> None:
+    def _learn(self, mean: Sequence[float]) -> None:
         """A half hour is over."""
         state, now = self.state, np.array(mean)
-        chance = state[_NOISE] / blocks**2
-        level, missed = self._split()
-        if np.isnan(level).any() or not state[_SEEN]:
-            level[:] = now
-            missed = missed if state[_SEEN] else np.full(self.channels, chance)
-            state[_CHANCE] = state[_CHANCE] if state[_SEEN] else chance
-        seen = min(state[_SEEN] + 1.0, _MEMORY)
-        most = _MOST * np.maximum(missed, chance)
+        if not state[_AGE]:
+            state[_AGE] = 1.0
+            state[_NUMBERS : _NUMBERS + 2 * self.channels] = array("f", [*mean, *bytes(self.channels)])
+            return
+        level, before, squares, products = self._rows()
         miss = now - level
-        missed += (np.minimum(np.square(miss), most) - missed) / seen
-        level += _GAIN * np.clip(miss, -np.sqrt(most), np.sqrt(most))
-        state[_SEEN], state[_CHANCE] = seen, state[_CHANCE] + (chance - state[_CHANCE]) / seen
-        state[_NUMBERS:] = array("f", [*level.tolist(), *missed.tolist()])
+        seen, age = min(state[_SEEN] + 1.0, _MEMORY), min(state[_AGE] + 1.0, _LEVEL_MEMORY)
+        square, product = np.square(miss), miss * before
+        if state[_SEEN]:
+            most = _MOST * squares
+            square, product = np.minimum(square, most), np.clip(product, -most, most)
+            miss = np.clip(miss, -np.sqrt(most), np.sqrt(most))
+        squares += (square - squares) / seen
+        products += (product - products) / seen
+        level += miss / age
+        state[_SEEN], state[_AGE] = seen, age
+        state[_NUMBERS:] = array("f", np.concatenate([level, miss, squares, products]).tolist())
 
-    def _split(self) -> tuple[Floats, Floats]:
-        numbers = np.array(self.state[_NUMBERS:])
-        return numbers[: self.channels], numbers[self.channels :]
+    def _rows(self) -> Floats:
+        return np.array(self.state[_NUMBERS:]).reshape(_ROWS, self.channels)
