@@ -194,7 +194,6 @@ class Unusual(Learning):
 
     def _finding(self, key: Key, at_ms: int, alarm: Alarm, view: View) -> Finding:
         since_ms = min(alarm.since_ms, at_ms)
-        rarity = max(alarm.interval / self.promised, 1.0)
         return Finding(
             key=key,
             at_ms=at_ms,
@@ -203,7 +202,8 @@ class Unusual(Learning):
             observed=view.level,
             expected=Expected(low=view.low, high=view.high),
             unit=self.unit,
-            score=min(1.0 + math.log10(rarity), MAX_SCORE),
+            # not how rare: as long as it lasts it only becomes rarer, and the last bucket would be the worst
+            score=min(view.outside, MAX_SCORE),
             chance_days=alarm.interval * self.bucket / DAY_MS,
             evidence=self.evidence(view, Interval(since_ms, at_ms)),
             details={

@@ -91,6 +91,16 @@ def test_a_step_is_found_at_once_with_its_beginning_and_its_band() -> None:
     assert len(findings) >= 17
 
 
+@pytest.mark.parametrize("spike_at", [0, 12])
+def test_the_bucket_that_is_furthest_out_has_the_highest_score(spike_at: int) -> None:
+    """A message tells what was worst: the spike, whether the step comes after it or began before it."""
+    changed = usual(40, seed=2) + 50.0
+    changed[spike_at] = 400.0
+    findings = told(metric(), [*usual(), *changed])
+    assert bucket(max(findings, key=lambda one: one.score)) == LEARNED + spike_at
+    assert len(findings) >= 30
+
+
 def test_an_alarm_ends_when_the_values_are_back() -> None:
     """Twenty bad minutes, then calm: nothing is told after three calm minutes, and nothing about the way back."""
     values = [*usual(), *(usual(20, seed=2) + 50.0), *usual(200, seed=3)]
