@@ -1,12 +1,11 @@
 """`label_drift`: a model answers other labels than it usually does."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from detectors.base import ConditionParameter, Progress
@@ -18,28 +17,22 @@ from detectors.frame import Counts, Frame, Interval, Key, Series
 from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Tally
+from detectors.statistical.label_blocks import Block, Blocks, Case, teach
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
 from detectors.statistical.label_rhythm import CELLS, Odd, cell, noise, odd, odd_by, roots, spread
 from detectors.statistical.learning import SETTLE_MS, Learning
 from detectors.stats import same_time
-from detectors.stats.edetector import bet
-from detectors.stats.labels import EXCESS_SHARE, Excess, Profile, view_evidence
+from detectors.stats.labels import EXCESS_SHARE
 from detectors.stats.rhythm import SLOT_MS
-from detectors.stats.robust import change_start, median
+from detectors.stats.robust import change_start
 from detectors.stats.same_time import SameTime
-from detectors.stats.series import Singles, bucket_end_ms
+from detectors.stats.series import bucket_end_ms
 from recognizer.reasons import EventType
 
 _LEAST_REFERENCE = 20
 _MOST_NOVEL = 8
 _NOVEL_FOR_MS = 3_600_000
-_MOST_GAIN, _MOST_GAIN_OF_RUNS, _RUNS = 30.0, 6.0, 1.5
-"""Runs of similar pictures are sometimes much longer than usual. Where χ² shows that there are runs (`_spread` is above
-1.5), one block, however full of a label, multiplies the evidence by no more than exp(6): a label must be met in several
-to be stuck."""
-
 _SMOOTHING = 2.0
-_MOST_TOTAL = 1_000_000.0
 _MOST_DAYS = 1e6
 
 
@@ -78,7 +71,7 @@ class LabelDrift(Learning):
         )
 
     def detect(self, frame: Frame, memory: Mapping[Key, Memory]) -> Detection:
-        return self.learn(self.query(), frame, memory, State, self._judge_series)
+        return self.learn_together(self.query(), frame, memory, State, self._judge_all)
 
     def progress(self, memory: Memory) -> Progress:
         state = recall(memory, State)
@@ -107,33 +100,44 @@ class LabelDrift(Learning):
     def _learning_blocks(self) -> int:
         return math.ceil(self.min_history / self.bucket)
 
-    def _judge_series(self, frame: Frame, series: Series, state: State) -> tuple[State, list[Finding]]:
-        findings: list[Finding] = []
-        watch = Watch.of(state)
-        for start_ms, counts in _fresh(frame, series, state.judged_ms):
-            self._collect(watch, start_ms, counts)
-            begin_ms, amounts, others = watch.filling_ms, watch.filling, watch.filling_others
-            if begin_ms is None or not amounts or sum(amounts.values()) + others < self.at_least_events:
-                if begin_ms is not None and watch.alarm is not None:
-                    # a block of a quiet series takes longer than an alert is kept firing: it must not flap meanwhile
-                    so_far = Interval(begin_ms, bucket_end_ms(frame, start_ms))
-                    findings.append(self._finding(series.key, watch.alarm, so_far))
-                continue
-            watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
-            learns = watch.alarm is None or not watch.same_time.proven
-            mix = roots(amounts, others)
-            if learns:
-                watch.spread = spread(watch.spread, watch.same_time, mix, sum(amounts.values()) + others)
-            watch.restless.observe(watch.same_time, begin_ms // SLOT_MS)
-            same_time.observe([(watch.same_time, begin_ms, mix, learns)])
-            block = Interval(begin_ms, bucket_end_ms(frame, start_ms))
-            alarm = self._judge(watch, amounts, others, counts, block)
-            if alarm is not None:
-                findings.append(self._finding(series.key, alarm, block))
-        return watch.state(state.query, frame.interval.end_ms), findings
+    def _judge_all(self, frame: Frame, cases: Sequence[tuple[Series, State]]) -> list[tuple[State, list[Finding]]]:
+        watches = [Watch.of(state) for _, state in cases]
+        findings: list[list[Finding]] = [[] for _ in cases]
+        going = {
+            number: self._filled(frame, series, state.judged_ms, watches[number])
+            for number, (series, state) in enumerate(cases)
+        }
+        while going:
+            come = {number: block for number, blocks in going.items() if (block := next(blocks, None)) is not None}
+            full = {number: (watches[number], block) for number, block in come.items() if isinstance(block, Block)}
+            for number, alarm in self._judge(full):
+                findings[number].append(self._finding(cases[number][0].key, alarm, full[number][1].interval))
+            for number, so_far in come.items():
+                alarm_now = watches[number].alarm
+                if isinstance(so_far, Interval) and alarm_now is not None:
+                    findings[number].append(self._finding(cases[number][0].key, alarm_now, so_far))
+            going = {number: going[number] for number in come}
+        end_ms = frame.interval.end_ms
+        return [
+            (watch.state(state.query, end_ms), found)
+            for watch, (_, state), found in zip(watches, cases, findings, strict=True)
+        ]
 
-    def _collect(self, watch: Watch, start_ms: int, counts: Counts) -> None:
-        """Add a bucket to the block that is filling."""
+    def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[Block | Interval]:
+        """The blocks that fresh buckets have filled. While something goes on, the interval of one that is not full yet
+        as well: that takes longer in a quiet series than an alert is kept firing, and it must not flap meanwhile."""
+        for start_ms, counts in _fresh(frame, series, judged_ms):
+            begin_ms = self._collect(watch, start_ms, counts)
+            amounts, others = watch.filling, watch.filling_others
+            interval, total = Interval(begin_ms, bucket_end_ms(frame, start_ms)), sum(amounts.values()) + others
+            if amounts and total >= self.at_least_events:
+                watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
+                yield Block(interval, amounts, others, total, counts)
+            elif watch.alarm is not None:
+                yield interval
+
+    def _collect(self, watch: Watch, start_ms: int, counts: Counts) -> int:
+        """Add a bucket to the block that is filling; when that began."""
         if watch.filling_ms is None:
             watch.filling_ms = start_ms
         watch.filling_others += counts.others
@@ -150,91 +154,96 @@ class LabelDrift(Learning):
                 watch.filling_others += count
             if new and self._learned(watch) and len(watch.novel) < _MOST_NOVEL:
                 watch.novel.append(Novel(label[:LONGEST_LABEL], name, start_ms, 0.0, 0.0, watch.unseen or 1.0))
+        return watch.filling_ms
 
     def _learned(self, watch: Watch) -> bool:
         return watch.blocks >= self._learning_blocks + _LEAST_REFERENCE
 
-    def _judge(
-        self, watch: Watch, amounts: dict[str, float], others: float, newest: Counts, block: Interval
-    ) -> Alarm | None:
-        """One more block of labels, of which ``newest`` came last; what is to be told about it."""
-        if watch.blocks < self._learning_blocks:
-            self._learn(watch, amounts, others)
-            return None
-        profile = watch.profile
-        total = sum(amounts.values()) + others
-        cells = profile.cells(amounts.items(), others)
-        effect = profile.effect(cells, _spread(watch.references[-1], profile))
-        if watch.alarm is not None:
-            return self._followed(watch, watch.alarm, amounts, total, effect, block)
-        unseen = self._novelty(watch, amounts, total, block)
-        get, among, time = watch.slots.get, watch.excess.total, watch.excess.time
-        usual = {name: slot[0] / among for name in amounts if (slot := get(name)) is not None}
-        self._bet(watch, profile, amounts, others, cells)
-        watch.unseen = profile.mix.unseen
-        watch.recently(block.start_ms, effect, time)
-        if not self._learned(watch):
-            return None
-        watch.alarm = self._alarm(watch, usual, amounts, total, newest)
-        return watch.alarm or unseen
+    def _judge(self, cases: Mapping[int, Case]) -> Iterator[tuple[int, Alarm]]:
+        """One more block of each series; what is to be told about it."""
+        self._observe(cases.values())
+        learning, referring = self._learning_blocks, self._learning_blocks + _LEAST_REFERENCE
+        alarmed, referred, judged = dict[int, Case](), dict[int, Case](), dict[int, Case]()
+        for number, (watch, block) in cases.items():
+            if watch.blocks < learning:
+                self._learn(watch, block)
+            elif watch.alarm is not None:
+                alarmed[number] = watch, block
+            else:
+                (judged if watch.blocks >= referring else referred)[number] = watch, block
+        if alarmed:
+            yield from self._followed_all(alarmed)
+        if referred:
+            self._refer(list(referred.values()))
+        if judged:
+            yield from self._judged(judged)
 
-    def _learn(self, watch: Watch, amounts: Mapping[str, float], others: float) -> None:
+    def _observe(self, cases: Iterable[Case]) -> None:
+        """What the time of day tells of these blocks, and how far they wander."""
+        seen: list[same_time.Block] = []
+        for watch, block in cases:
+            begin_ms, mix = block.interval.start_ms, roots(block.amounts, block.others)
+            learns = watch.alarm is None or not watch.same_time.proven
+            if learns:
+                watch.spread = spread(watch.spread, watch.same_time, mix, block.total)
+            watch.restless.observe(watch.same_time, begin_ms // SLOT_MS)
+            seen.append((watch.same_time, begin_ms, mix, learns))
+        same_time.observe(seen)
+
+    def _learn(self, watch: Watch, block: Block) -> None:
         watch.blocks += 1
-        _count(watch.excess, amounts, others)
+        teach(watch, block.amounts, block.others)
         if watch.blocks == self._learning_blocks:
             watch.excess.weigh()
 
-    def _bet(
-        self, watch: Watch, profile: Profile, amounts: dict[str, float], others: float, cells: list[float]
-    ) -> None:
-        """Bet on the block as a whole and on single labels, then learn it."""
-        judging = self._learned(watch)
-        watch.blocks += 1
-        views = profile.standardised(amounts.items(), others, cells)
-        if judging:
-            references = watch.references
-            newest = np.array(views, np.float32)[:, None]
-            ranks = zip(_counts(references < newest), _counts(references == newest), strict=True)
-            for number, (below, equal) in enumerate(ranks):
-                watch.stakes[number] = bet(watch.stakes[number], below, equal, references.shape[1])
-        watch.refer(views)
-        # A block says as much as so many times fewer independent labels would.
-        spread = _spread(watch.references[-1], profile)
-        tempered = {name: amount / spread for name, amount in amounts.items()}
-        if judging:
-            most_gain = _MOST_GAIN_OF_RUNS if spread > _RUNS else _MOST_GAIN
-            watch.excess.bet(tempered.items(), (sum(amounts.values()) + others) / spread, most_gain)
-            watch.excess.keep(MOST_LABELS, _MOST_TOTAL)
-        else:
-            _count(watch.excess, tempered, others / spread)
+    def _followed_all(self, cases: Mapping[int, Case]) -> Iterator[tuple[int, Alarm]]:
+        for (number, (watch, block)), effect in zip(cases.items(), Blocks(list(cases.values())).effects, strict=True):
+            alarm = None if watch.alarm is None else self._followed(watch, watch.alarm, block, effect)
+            if alarm is not None:
+                yield number, alarm
 
-    def _alarm(
-        self,
-        watch: Watch,
-        usual: Mapping[str, float],
-        amounts: Mapping[str, float],
-        total: float,
-        newest: Counts,
-    ) -> Alarm | None:
+    def _refer(self, cases: Sequence[Case]) -> None:
+        """Blocks that are compared with later ones."""
+        blocks = Blocks(cases)
+        for (watch, block), effect in zip(cases, blocks.effects, strict=True):
+            self._novelty(watch, block)
+            watch.unseen = watch.usual_mix.unseen
+            watch.recently(block.interval.start_ms, effect, watch.excess.time)
+        blocks.refer()
+
+    def _judged(self, cases: Mapping[int, Case]) -> Iterator[tuple[int, Alarm]]:
+        blocks = Blocks(list(cases.values()))
+        times = [watch.excess.time for watch, _ in cases.values()]
+        evidence = blocks.bet()
+        for place, (number, (watch, block)) in enumerate(cases.items()):
+            unseen = self._novelty(watch, block)
+            watch.unseen = watch.usual_mix.unseen
+            watch.recently(block.interval.start_ms, blocks.effects[place], times[place])
+            watch.alarm = self._alarm(watch, block, evidence[place], partial(blocks.usual, place))
+            alarm = watch.alarm or unseen
+            if alarm is not None:
+                yield number, alarm
+
+    def _alarm(self, watch: Watch, block: Block, of_blocks: float, usual: Callable[[str], float]) -> Alarm | None:
         """What the bets have won by now, if it is enough and large enough to be told."""
-        departure = odd(watch.same_time, total / watch.spread)
+        departure = odd(watch.same_time, block.total / watch.spread)
         if departure is not None:
-            return self._odd(departure, _names(newest), amounts, total)
+            return self._odd(departure, _names(block.newest), block)
         excess = watch.excess
         steps = max(excess.time / max(watch.blocks - self._learning_blocks - _LEAST_REFERENCE, 1), 1.0)
         single = EXCESS_SHARE * excess.evidence / steps
-        evidence = single + view_evidence(watch.stakes)
+        evidence = single + of_blocks
         if evidence * self.bucket < self.false_alarms.every_ms:
             return None
-        names = _names(newest)
-        wandered = watch.restless.departure(watch.same_time, noise(total / watch.spread))
+        names = _names(block.newest)
+        wandered = watch.restless.departure(watch.same_time, noise(block.total / watch.spread))
         if wandered is not None:
-            return self._odd(odd_by(wandered), names, amounts, total)
+            return self._odd(odd_by(wandered), names, block)
         days = min(evidence * self.bucket / DAY_MS, _MOST_DAYS)
         starts_ms, effects, times = watch.newest.T
         best = max(names, key=lambda name: (excess.won(name), name), default=None)
         if best is not None and EXCESS_SHARE * excess.won(best) / steps * self.bucket >= self.false_alarms.every_ms / 2:
-            share, before = amounts.get(best, 0.0) / total, usual.get(best, 0.0)
+            share, before = block.amounts.get(best, 0.0) / block.total, usual(best)
             if share - before >= self.min_share:
                 since = next((place for place, time in enumerate(times) if time >= excess.slots[best][3] - 1), -1)
                 return Alarm(Reason.LABEL_STUCK, names[best], best, int(starts_ms[since]), before, share, days)
@@ -244,15 +253,13 @@ class LabelDrift(Learning):
             return None
         return Alarm(Reason.LABEL_DRIFT, None, None, int(starts_ms[begin]), 0.0, level, days)
 
-    def _odd(
-        self, departure: Odd, names: Mapping[str, str], amounts: Mapping[str, float], total: float
-    ) -> Alarm | None:
+    def _odd(self, departure: Odd, names: Mapping[str, str], block: Block) -> Alarm | None:
         """What is to be told where the mix follows the time of day: bets against one usual mix are blunt there."""
         days = self.false_alarms.every_ms / DAY_MS
         gaining = [name for name in names if departure.gains[cell(name)] >= self.min_share]
-        best = max(gaining, key=lambda name: (amounts.get(name, 0.0), name), default=None)
+        best = max(gaining, key=lambda name: (block.amounts.get(name, 0.0), name), default=None)
         if best is not None:
-            share = amounts.get(best, 0.0) / total
+            share = block.amounts.get(best, 0.0) / block.total
             before = max(share - departure.gains[cell(best)], 0.0)
             if share - before >= self.min_share:
                 return Alarm(Reason.LABEL_STUCK, names[best], best, departure.since_ms, before, share, days)
@@ -261,15 +268,17 @@ class LabelDrift(Learning):
         level = math.sqrt(departure.effect)
         return Alarm(Reason.LABEL_DRIFT, None, None, departure.since_ms, 0.0, level, days)
 
-    def _novelty(self, watch: Watch, amounts: Mapping[str, float], total: float, block: Interval) -> Alarm | None:
+    def _novelty(self, watch: Watch, block: Block) -> Alarm | None:
         """The first label that came too often for one that was merely not seen yet.
 
         If all of the unseen mass u lay on it, its count among n labels would be Poisson with mean n·u.
         """
         watch.novel = [
-            msgspec.structs.replace(one, count=one.count + amounts.get(one.name, 0.0), among=one.among + total)
+            msgspec.structs.replace(
+                one, count=one.count + block.amounts.get(one.name, 0.0), among=one.among + block.total
+            )
             for one in watch.novel
-            if block.end_ms - one.since_ms <= _NOVEL_FOR_MS
+            if block.interval.end_ms - one.since_ms <= _NOVEL_FOR_MS
         ]
         for one in watch.novel:
             chance = _poisson_tail(one.among * one.unseen, one.count)
@@ -279,18 +288,16 @@ class LabelDrift(Learning):
                 return Alarm(Reason.LABEL_UNSEEN, one.label, one.name, one.since_ms, 0.0, one.count, days)
         return None
 
-    def _followed(
-        self, watch: Watch, alarm: Alarm, amounts: Mapping[str, float], total: float, effect: float, block: Interval
-    ) -> Alarm | None:
+    def _followed(self, watch: Watch, alarm: Alarm, block: Block, effect: float) -> Alarm | None:
         """One more block while a change is going on: it lasts, it is over, or it has become usual."""
         stuck = alarm.reason is Reason.LABEL_STUCK
-        now = amounts.get(alarm.name or "", 0.0) / total if stuck else math.sqrt(max(effect, 0.0))
+        now = block.amounts.get(alarm.name or "", 0.0) / block.total if stuck else math.sqrt(max(effect, 0.0))
         level = alarm.level + (now - alarm.level) / _SMOOTHING
         least = self.min_share if stuck else self.min_change
         if level - alarm.usual < least / 2:
             watch.calm()
             return None
-        if block.end_ms - alarm.since_ms >= self.adapt_after:
+        if block.interval.end_ms - alarm.since_ms >= self.adapt_after:
             watch.restart()
             watch.restless.follow()
             return None
@@ -325,24 +332,6 @@ class LabelDrift(Learning):
 def _names(counts: Counts) -> dict[str, str]:
     """The labels by the names they have in the bets."""
     return {hashed(label): label[:LONGEST_LABEL] for label, _ in counts.counts}
-
-
-def _spread(usual: Singles, profile: Profile) -> float:
-    """How many times larger χ² usually is than for independent labels: similar pictures come in runs."""
-    return max(median(usual) / max(len(profile.mix.shares) - 1, 1), 1.0) if len(usual) else 1.0
-
-
-def _counts(rows: NDArray[np.bool_]) -> list[int]:
-    """How many are true in each row."""
-    counted: list[int] = np.add.reduce(rows.view(np.uint8), axis=1, dtype=np.intp).tolist()
-    return counted
-
-
-def _count(excess: Excess, amounts: Mapping[str, float], others: float) -> None:
-    for name, amount in amounts.items():
-        excess.learn(name, amount)
-    excess.total += others
-    excess.keep(MOST_LABELS, _MOST_TOTAL)
 
 
 def _poisson_tail(mean: float, count: float) -> float:

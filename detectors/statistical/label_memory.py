@@ -3,10 +3,9 @@
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -15,23 +14,26 @@ from detectors.finding import Reason
 from detectors.memory import Packed
 from detectors.statistical.label_rhythm import CELLS
 from detectors.statistical.learning import LearnedState
-from detectors.stats.edetector import NO_STAKES, KeptStake, Stakes, packed, unpacked
-from detectors.stats.labels import EPSILONS, Excess, Mix, Profile, Slot
+from detectors.stats.edetector import NO_STAKES, KeptStake, packed
+from detectors.stats.label_slots import KeptSlots
+from detectors.stats.labels import EPSILONS, Excess
+from detectors.stats.mixes import VIEWS, Mix
 from detectors.stats.record import SETTLE, Record
 from detectors.stats.restless import Restless
 from detectors.stats.same_time import SameTime
 from detectors.stats.series import Floats, Singles
 
-VIEWS = 3
+NO_BETS = packed([NO_STAKES] * VIEWS)
+"""No stakes, one row per view."""
+
 MOST_LABELS = 500
 """So many labels are bet on one by one; rarer ones are known to have been seen, no more."""
 
 _SEEN_BITS = 1 << 17
 _SEEN_BYTES = _SEEN_BITS // 8
 _MOST_SEEN_BYTES = _SEEN_BYTES + 100
-_SLOT = struct.Struct(f"<{5 + len(EPSILONS)}d")
 _BLOCK = struct.Struct("<3d")
-_VIEWS = struct.Struct(f"<{VIEWS}f")
+_VIEWS_SIZE = 4 * VIEWS
 MOST_REFERENCE = 500
 _MOST_RECENT = 60
 
@@ -81,7 +83,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     slots: bytes = b""
     known: Packed = Packed()
     settled: Packed = Packed()
-    newest: Annotated[bytes, msgspec.Meta(max_length=SETTLE * _VIEWS.size)] = b""
+    newest: Annotated[bytes, msgspec.Meta(max_length=SETTLE * _VIEWS_SIZE)] = b""
     skipped: Annotated[int, msgspec.Meta(ge=0)] = 0
     totals: tuple[_Count, _Count, _Count, _Count, _Count] = (0.0, 0.0, 1.0, 0.0, 0.0)
     sums: Annotated[tuple[KeptStake, ...], msgspec.Meta(min_length=len(EPSILONS), max_length=len(EPSILONS))] = (
@@ -113,7 +115,7 @@ class State(LearnedState, frozen=True, kw_only=True):
             raise ValueError("damaged numbers")
         if self.blocks and (not self.slots or self.totals[0] <= 0):
             raise ValueError("blocks without labels")
-        Record.check(_VIEWS.size, self.settled, self.newest, self.skipped)
+        Record.check(_VIEWS_SIZE, self.settled, self.newest, self.skipped)
 
     def vouched(self) -> int:
         """The checksum of what is packed."""
@@ -124,75 +126,14 @@ class State(LearnedState, frozen=True, kw_only=True):
     def record(self) -> Record:
         """The views of past blocks."""
         if not self.references:
-            return Record(_VIEWS.size, self.settled, self.newest, self.skipped)
+            return Record(_VIEWS_SIZE, self.settled, self.newest, self.skipped)
         by_view = np.frombuffer(self.references, "<f4").reshape(VIEWS, -1)
-        return Record(_VIEWS.size, Packed(by_view.T.tobytes()))
+        return Record(_VIEWS_SIZE, Packed(by_view.T.tobytes()))
 
     @property
     def rhythm_of_day(self) -> SameTime:
         """What the time of day tells."""
         return SameTime.of_row(CELLS, self.same_time) if self.same_time else SameTime(CELLS, self.rhythm, self.now)
-
-
-class KeptSlots(MutableMapping[str, Slot]):
-    """The slots of an `Excess` as they are kept: only those that are asked for are unpacked."""
-
-    __slots__ = ("_held", "_names", "_places", "_rows")
-
-    def __init__(self, names: str, rows: bytes) -> None:
-        self._names, self._rows = names, rows
-        self._places = dict(zip(names.split(), range(0, len(rows), _SLOT.size), strict=True))
-        self._held: dict[str, Slot] = {}
-
-    def __getitem__(self, name: str) -> Slot:
-        slot: Slot | None = self.get(name)
-        if slot is None:
-            raise KeyError(name)
-        return slot
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Faster than what an error of `__getitem__` would be caught for."""
-        held = self._held.get(name)
-        if held is None:
-            place = self._places.get(name)
-            if place is None:
-                return default
-            held = self._held[name] = list(_SLOT.unpack_from(self._rows, place))
-        return held
-
-    def __setitem__(self, name: str, slot: Slot) -> None:
-        self._held[name] = slot
-
-    def __delitem__(self, name: str) -> None:
-        if self._places:
-            self._held = dict(self.items())
-            self._names, self._rows, self._places = "", b"", {}
-        del self._held[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._held or name in self._places
-
-    def __iter__(self) -> Iterator[str]:
-        """In the order in which they came."""
-        yield from self._places
-        yield from [name for name in self._held if name not in self._places]
-
-    def __len__(self) -> int:
-        return len(self._places) + sum(1 for name in self._held if name not in self._places)
-
-    def packed(self) -> tuple[str, bytes]:
-        """What it can be made of again."""
-        if not self._held:
-            return self._names, self._rows
-        rows, names = bytearray(self._rows), [self._names] if self._names else []
-        for name, slot in self._held.items():
-            place = self._places.get(name)
-            if place is None:
-                names.append(name)
-                rows += _SLOT.pack(*slot)
-            else:
-                _SLOT.pack_into(rows, place, *slot)
-        return " ".join(names), bytes(rows)
 
 
 @dataclass(slots=True)
@@ -209,8 +150,7 @@ class Watch:
     recent      start, effect and time of the newest blocks, packed
     """
 
-    slots: KeptSlots
-    excess: Excess
+    excess: Excess[KeptSlots]
     seen: Packed
     record: Record
     mix: Mix | None
@@ -218,7 +158,7 @@ class Watch:
     filling: dict[str, float]
     filling_ms: int | None
     filling_others: float
-    stakes: list[Stakes]
+    stakes: bytes
     novel: list[Novel]
     unseen: float
     recent: bytes
@@ -226,32 +166,23 @@ class Watch:
     same_time: SameTime
     restless: Restless
     spread: float
-    _profile: Profile | None = None
     _bits: bytearray | None = None
     _noticed: bool = False
 
     @property
-    def profile(self) -> Profile:
+    def usual_mix(self) -> Mix:
         """The usual mix, which stays as it was learned until the next new baseline."""
-        if self._profile is None:
-            if self.mix is None:
-                self.mix = self.excess.profile().mix
-            self._profile = Profile(self.mix, self._usual_count)
-        return self._profile
-
-    def _usual_count(self, name: str) -> float:
-        slot = self.slots.get(name)
-        return 0.0 if slot is None else slot[4]
+        if self.mix is None:
+            self.mix = self.excess.mix()
+        return self.mix
 
     @classmethod
     def of(cls, state: State) -> "Watch":
-        slots = KeptSlots(state.names, state.slots)
-        excess = Excess(slots)
+        excess = Excess(KeptSlots(state.names, state.slots))
         excess.total, excess.time, known, excess.floor, excess.weighed = state.totals
         excess.known = max(int(known), 1)
         excess.sums = list(state.sums)
         return cls(
-            slots,
             excess,
             Packed(state.seen) if state.seen else state.known,
             state.record,
@@ -260,7 +191,7 @@ class Watch:
             dict(state.filling),
             state.filling_ms,
             state.filling_others,
-            unpacked(state.stakes, VIEWS),
+            state.stakes or NO_BETS,
             list(state.novel),
             state.unseen,
             state.recent,
@@ -272,7 +203,7 @@ class Watch:
 
     def state(self, query: str, judged_ms: int) -> State:
         excess = self.excess
-        names, slots = self.slots.packed()
+        names, slots = excess.slots.packed()
         if self._noticed and self._bits is not None:
             self.seen = Packed(zlib.compress(self._bits, 1))
         settled, newest, skipped = self.record.kept()
@@ -293,7 +224,7 @@ class Watch:
             filling=self.filling,
             filling_ms=self.filling_ms,
             filling_others=self.filling_others,
-            stakes=packed(self.stakes),
+            stakes=self.stakes,
             novel=tuple(self.novel),
             unseen=self.unseen,
             recent=self.recent,
@@ -307,7 +238,7 @@ class Watch:
 
     def notice(self, name: str) -> bool:
         """Whether a label is new; from now on it isn't."""
-        if name in self.slots or name in self.filling:
+        if name in self.excess.slots or name in self.filling:
             return False
         if self._bits is None:
             bits = zlib.decompress(self.seen.data) if self.seen.data else bytes(_SEEN_BYTES)
@@ -325,11 +256,11 @@ class Watch:
         """The views of past blocks, one row per view, oldest first."""
         return np.frombuffer(self.record.rows, "<f4").reshape(-1, VIEWS).T
 
-    def refer(self, views: tuple[float, ...]) -> None:
+    def refer(self, views: bytes) -> None:
         """Remember the views of one more block; the oldest are forgotten."""
         if len(self.record) == MOST_REFERENCE:
             self.record.forget(1)
-        self.record.append(_VIEWS.pack(*views))
+        self.record.append(views)
 
     def recently(self, start_ms: int, effect: float, time: float) -> None:
         """Remember one more block's start, effect and time; the oldest are forgotten."""
@@ -342,15 +273,14 @@ class Watch:
 
     def restart(self) -> None:
         """A new baseline; which labels have ever been seen is kept."""
-        self.slots = KeptSlots("", b"")
-        self.excess, self.mix, self._profile = Excess(self.slots), None, None
+        self.excess, self.mix = Excess(KeptSlots()), None
         self.record.replace(b"")
         self.blocks = 0
         self.calm()
 
     def calm(self) -> None:
         """No alarm is going on, and none has nearly come."""
-        self.stakes = [NO_STAKES] * VIEWS
+        self.stakes = NO_BETS
         self.excess.lose()
         self.recent, self.alarm, self.novel = b"", None, []
 

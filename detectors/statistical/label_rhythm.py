@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.stats.labels import LEAST_CELL
+from detectors.stats.mixes import LEAST_CELL
 from detectors.stats.same_time import Departure, SameTime
 
 CELLS = 16

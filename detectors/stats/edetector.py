@@ -52,13 +52,8 @@ _ON_SHIFTS, _ON_RUNS, _RUNS = [0, 1, 2, 4, 5, 6], [3, 7], [8, 9]
 
 
 def packed(stakes: Iterable[Stakes]) -> bytes:
-    """For a memory; `unpacked` is the inverse."""
+    """For a memory."""
     return b"".join([_ROW.pack(*one) for one in stakes])
-
-
-def unpacked(data: bytes, values: int) -> list[Stakes]:
-    """The stakes on so many values; of nothing none has been won."""
-    return list(_ROW.iter_unpack(data)) if data else [NO_STAKES] * values
 
 
 def evidence(stakes: Stakes) -> tuple[float, float]:

@@ -10,7 +10,9 @@ from detectors.base import Learner, Stage
 from detectors.finding import Finding, Reason
 from detectors.frame import Counts, Frame, Interval, Series
 from detectors.statistical.label_drift import LabelDrift
-from detectors.stats.labels import EPSILONS, Excess, LabelStream, Profile
+from detectors.stats.label_slots import KeptSlots
+from detectors.stats.labels import EPSILONS, MOST_GAIN, Excess, LabelStream, bet, gathered
+from detectors.stats.mixes import Beside, Mix
 from tests.detectors.noise import MINUTE_MS, T0_MS, frame
 
 CHANGE = 150
@@ -159,11 +161,12 @@ def test_a_bet_on_a_label_is_fair() -> None:
     bag = Counter({"a": 5, "b": 3, "c": 2})
     won = 0.0
     for last, count in bag.items():
-        excess = Excess()
+        excess = Excess(KeptSlots())
         for label, times in bag.items():
             excess.learn(label, times - (label == last))
         excess.weigh()
-        excess.bet([(last, 1.0)], 1.0)
+        one = np.ones(1)
+        bet([excess], [[last]], gathered([excess], [[last]]), one, one, MOST_GAIN * one)
         won += count / 10 * excess.evidence
     waiting = 1 - sum(EPSILONS) / len(EPSILONS)
     assert won == pytest.approx(0.5 + 0.5 * waiting)  # half of the money waits for labels that are yet to come
@@ -194,9 +197,9 @@ def test_a_stream_of_nothing_but_one_label_is_found() -> None:
     assert any(stream.update(5) for _ in range(100))
 
 
-def test_a_profile_of_one_label_is_finite() -> None:
+def test_a_mix_of_one_label_is_finite() -> None:
     """Nothing but cats."""
-    profile = Profile.of({"cat": 300.0})
-    assert all(np.isfinite(profile.views([("cat", 50.0)])))
-    assert profile.effect(profile.cells([("cat", 50.0)], 0.0)) < 0.01
-    assert profile.effect(profile.cells([("dog", 25.0), ("cat", 25.0)], 0.0)) > 1
+    mix, chance = Mix.of({"cat": 300.0}), np.ones(1)
+    assert np.isfinite(Beside([(mix, {"cat": 50.0}, 0.0)]).views(np.array([300.0]))).all()
+    assert Beside([(mix, {"cat": 50.0}, 0.0)]).effects(chance)[0] < 0.01
+    assert Beside([(mix, {"dog": 25.0, "cat": 25.0}, 0.0)]).effects(chance)[0] > 1

@@ -10,7 +10,8 @@ from detectors.checks import MEMORY_LIMIT_BYTES
 from detectors.frame import Counts, Series
 from detectors.memory import recall, remember
 from detectors.statistical.label_drift import LabelDrift
-from detectors.statistical.label_memory import MOST_LABELS, KeptSlots, State, Watch, hashed
+from detectors.statistical.label_memory import MOST_LABELS, State, Watch, hashed
+from detectors.stats.label_slots import KeptSlots
 from tests.detectors.noise import MINUTE_MS, T0_MS, frame
 
 MINUTES = 1_181

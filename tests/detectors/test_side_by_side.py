@@ -5,7 +5,9 @@ import pytest
 
 from detectors.memory import Packed
 from detectors.stats import blocks, same_time
-from detectors.stats.labels import Excess
+from detectors.stats.label_slots import KeptSlots
+from detectors.stats.labels import MOST_GAIN, Excess, bet, gathered
+from detectors.stats.mixes import VIEWS, Beside, Mix, Past
 from detectors.stats.record import SETTLE, Record
 from detectors.stats.same_time import SameTime
 
@@ -103,7 +105,7 @@ def test_blocks_are_ranked_together_as_alone() -> None:
 def test_a_label_of_a_stream_is_bet_on_as_a_block_of_one() -> None:
     """Frequent and rare labels, new ones, one that is stuck for a while: the same stakes but for rounding."""
     random = np.random.default_rng(7)
-    one, other = Excess(), Excess()
+    one, other = Excess(dict[str, list[float]]()), Excess(KeptSlots())
     for excess in (one, other):
         for label in "aaaaaaaabbbbccd":
             excess.learn(label)
@@ -111,8 +113,88 @@ def test_a_label_of_a_stream_is_bet_on_as_a_block_of_one() -> None:
     for step in range(3_000):
         label = "d" if 1_000 < step < 1_300 and step % 2 else random.choice(list("aaaabbcdefgh"))
         told = one.met(label)
-        other.bet([(label, 1.0)], 1.0)
+        bet_on(other, {label: 1.0})
         assert told == one.evidence == pytest.approx(other.evidence, rel=1e-9)
     assert one.slots.keys() == other.slots.keys()
     for label, slot in one.slots.items():
         assert slot == pytest.approx(other.slots[label], rel=1e-9), label
+
+
+def bet_on(excess: Excess[KeptSlots], *blocks: dict[str, float]) -> None:
+    """One block after the other of a single series."""
+    for block in blocks:
+        excess.meet(block)
+        bet(
+            [excess],
+            [block],
+            gathered([excess], [block]),
+            np.array(list(block.values())),
+            np.array([sum(block.values())]),
+            np.array([MOST_GAIN]),
+        )
+
+
+def test_labels_of_series_are_bet_on_together_as_alone() -> None:
+    """Seven series of different lengths, with new labels, one of them with a label that is stuck: to the last digit."""
+    random = np.random.default_rng(8)
+    together, alone = ([Excess(KeptSlots()) for _ in range(7)] for _ in range(2))
+    for excess in (*together, *alone):
+        for number in range(12):
+            excess.learn(f"label{number}", 40.0 - number)
+        excess.weigh()
+    for step in range(60):
+        blocks = [
+            {f"label{label}": float(random.integers(1, 9)) for label in random.choice(14, 3 + number, replace=False)}
+            for number in range(7)
+        ]
+        blocks[2]["label3"] = 20.0 if step > 30 else 1.0
+        for excess, block, single in zip(together, blocks, alone, strict=True):
+            excess.meet(block)
+            bet_on(single, block)
+        bet(
+            together,
+            blocks,
+            gathered(together, blocks),
+            np.array([amount for block in blocks for amount in block.values()]),
+            np.array([sum(block.values()) for block in blocks]),
+            np.full(7, MOST_GAIN),
+        )
+    for excess, single in zip(together, alone, strict=True):
+        assert excess.slots.packed() == single.slots.packed()
+        assert (excess.sums, excess.time, excess.total) == (single.sums, single.time, single.total)
+    assert together[2].evidence > 1_000 * together[0].evidence
+
+
+def test_blocks_of_labels_are_viewed_together_as_alone() -> None:
+    """Mixes of one to thirty labels, blocks with new labels and with some that are not told apart; some have no past,
+    some a short one, one all there is room for."""
+    random = np.random.default_rng(9)
+    cases, usual, pasts = [], [], []
+    for number in range(9):
+        counts = {f"l{label}": float(random.integers(1, 90)) for label in range(1 + number * 4)}
+        names = [*counts, "new", "newer"]
+        block = {name: float(random.integers(1, 9)) for name in random.permutation(names)[: 1 + number * 3].tolist()}
+        cases.append((Mix.of(counts, 3.0 * (number % 2)), block, float(number % 3)))
+        usual.append(np.array([counts.get(name, 0.0) for name in block]))
+        pasts.append(random.normal(20, 5, (0, 3, 40, 41)[number % 4] * VIEWS).astype(np.float32).tobytes())
+    beside, past = Beside(cases), Past(pasts)
+    spreads = past.spreads(beside.freedom)
+    views = beside.standardised(np.concatenate(usual))
+    newest = np.round(views).astype(np.float32)
+    after = past.spreads(beside.freedom, newest[2], 41)
+    below, equal = past.ranks(newest)
+    effects = beside.effects(spreads)
+    for number, case in enumerate(cases):
+        one, before = Beside([case]), Past([pasts[number]])
+        assert one.standardised(usual[number])[:, 0].tolist() == views[:, number].tolist()
+        assert one.effects(before.spreads(one.freedom)).tolist() == [effects[number]]
+        single = newest[:, number : number + 1]
+        assert before.spreads(one.freedom, single[2], 41).tolist() == [after[number]]
+        assert [ranks[:, 0].tolist() for ranks in before.ranks(single)] == [
+            below[:, number].tolist(),
+            equal[:, number].tolist(),
+        ]
+        rows = np.frombuffer(pasts[number], np.float32).reshape(-1, VIEWS)
+        known = [*rows[-40:, 2].tolist(), float(single[2, 0])]
+        assert after[number] == pytest.approx(max(np.median(known) / max(float(one.freedom[0]), 1.0), 1.0), rel=1e-6)
+        assert below[:, number].tolist() == (rows < single.T).sum(axis=0).tolist()
