@@ -64,18 +64,19 @@ class Learning(DetectorModel):
 
     @model_validator(mode="after")
     def _history_fits(self) -> Self:
-        if self.min_history < _LEAST_BUCKETS * self.bucket:
-            least = format_duration(_LEAST_BUCKETS * self.bucket)
-            raise ValueError(f"'min_history' must be at least {_LEAST_BUCKETS} buckets, {least}")
-        if self.history_ms < self.min_history:
-            raise ValueError("'history' must be at least as long as 'min_history', or it would never speak")
+        needed = max(self.min_history, _LEAST_BUCKETS * self.bucket)
+        problems = []
+        if self.min_history < needed:
+            problems.append(f"'min_history' must be at least {_LEAST_BUCKETS} buckets, {format_duration(needed)}")
+        if self.history_ms < needed:
+            problems.append("'history' must be at least as long as 'min_history', or it would never speak")
         if self.keeps_buckets and "history" in self.model_fields_set and self.history > MOST_BUCKETS * self.bucket:
             most = format_duration(MOST_BUCKETS * self.bucket)
-            raise ValueError(
-                f"'history' may be {MOST_BUCKETS:,} buckets at most, {most}; a longer 'bucket' allows more"
-            )
-        if self.adapt_after < self.min_history:
-            raise ValueError("'adapt_after' must be at least as long as 'min_history': the new usual must be learned")
+            problems.append(f"'history' may be {MOST_BUCKETS:,} buckets at most, {most}; a longer 'bucket' allows more")
+        if self.adapt_after < needed:
+            problems.append("'adapt_after' must be at least as long as 'min_history': the new usual must be learned")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property
