@@ -14,9 +14,9 @@ from detectors.query import MINUTE_MS
 from detectors.statistical.latency import Latency
 from detectors.stats.gate import Gate
 from detectors.stats.labels import LabelStream
-from detectors.stats.scales import Size
-from detectors.stats.scorer import Scorers, Scores
+from detectors.stats.scales import Size, plan
 from detectors.stats.scores import ScoreStream
+from detectors.stats.single import Score, Single
 from detectors.stats.slowdown_watch import Watch
 
 Floats = NDArray[np.float64]
@@ -25,19 +25,19 @@ Floats = NDArray[np.float64]
 def nab(timestamps: Floats, values: Floats, probation: int) -> Floats:
     """The alarm score of every value; ``timestamps`` in seconds, ``probation`` values are the warm-up."""
     gate = Gate(probation)
-    return np.array([gate.alarm(float(one.surprise[0])) for one in _scores(timestamps, values, probation)])
+    return np.array([gate.alarm(one.surprise) for one in _scores(timestamps, values, probation)])
 
 
 def raw(timestamps: Floats, values: Floats, probation: int) -> Floats:
     """The raw score of every value, comparable across series."""
-    return np.array([one.raw[0] for one in _scores(timestamps, values, probation)])
+    return np.array([one.raw for one in _scores(timestamps, values, probation)])
 
 
-def _scores(timestamps: Floats, values: Floats, probation: int) -> Iterator[Scores]:
-    scorers, yes = Scorers(Size(probation)), np.ones(1, np.bool_)
-    for place in range(len(values)):
-        yield scorers.observe(timestamps[place : place + 1], values[place : place + 1])
-        scorers.learn(yes, yes)
+def _scores(timestamps: Floats, values: Floats, probation: int) -> Iterator[Score]:
+    single = Single.new(plan(Size(probation)))
+    for time_s, value in zip(timestamps.tolist(), values.tolist(), strict=True):
+        yield single.observe(time_s, value)
+        single.learn(strange=True)
 
 
 class Minutes(Protocol):

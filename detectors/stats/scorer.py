@@ -71,10 +71,11 @@ class Scorers:
         self._due: Flags = np.zeros((0, MEASURES), np.bool_)
         self._bins: Bins = np.zeros((0, len(CYCLES)), np.intp)
         self._offsets: Floats = np.zeros(0)
-        self._singles = [Single(self._plan, self._sheets.row(row)) for row in range(min(series, FEW))]
+        self._singles: list[Single] = []
 
     def load(self, row: int, data: bytes) -> None:
         """The series goes on as the one whose state is ``data`` (`packed`); ValueError if that is not of this size."""
+        self._singles.clear()
         self._sheets.load(row, data)
 
     def packed(self, row: int) -> bytes:
@@ -83,6 +84,7 @@ class Scorers:
 
     def forget(self, row: int) -> None:
         """The series is a new one."""
+        self._singles.clear()
         self._sheets.clear(row)
 
     def observe(self, times_s: Floats, values: Floats) -> Scores:
@@ -91,8 +93,11 @@ class Scorers:
         There may be fewer values than series: those at the end wait.
         """
         if len(values) < FEW:
+            while len(self._singles) < len(values):
+                self._singles.append(Single(self._plan, self._sheets.row(len(self._singles))))
             told = [one.observe(*point) for one, point in zip(self._singles, _pairs(times_s, values), strict=False)]
             return Scores(*np.array(told).T)
+        self._singles.clear()
         return self._observe(times_s, values)
 
     def _observe(self, times_s: Floats, values: Floats) -> Scores:

@@ -5,7 +5,6 @@ comes an hour early or late, the expectation is off for some days and follows wi
 """
 
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -118,34 +117,64 @@ class Seasons:
         known[at, bins] = told + np.maximum(self._rates, 1.0 / (times + 1.0)) * (value - told)
         met[at, bins] = np.minimum(times + 1.0, _MOST)
 
-    def bins_of_one(self, time_s: float) -> list[int]:
-        """As `bins`."""
-        return [int(time_s % period_s / period_s * bins) % bins + begin for period_s, bins, begin in self._cycles]
+    def course(self, row: Row) -> "Course":
+        """The seasons of one series."""
+        cycles = tuple(
+            (period_s, bins, slowest, self._errors.start + number, self._levels.start + begin, self._met.start + begin)
+            for number, ((period_s, bins, begin), slowest) in enumerate(zip(self._cycles, self._slowest, strict=True))
+        )
+        return Course(row, (self._seen.start, self._level.start, self._plain.start), cycles)
 
-    def levels_of_one(self, row: Row, bins: list[int]) -> list[float]:
-        """As `levels`."""
-        singles, levels, met = row.singles, self._levels.start, self._met.start
-        level = row.numbers[self._level.start]
-        return [singles[levels + place] if singles[met + place] else level for place in bins]
 
-    def usual_for_one(self, row: Row, levels: list[float]) -> tuple[float, float]:
-        """As `usual`."""
-        numbers = row.numbers
-        plain = numbers[self._plain.start]
-        error, level = min(zip(numbers[self._errors].tolist(), levels, strict=True), key=itemgetter(0))
-        return (level, error) if error < _PROOF * plain else (numbers[self._level.start], plain)
+class Course:
+    """`Seasons` for plain Python: those of the series whose state is ``row``, in the same memory."""
 
-    def learn_one(self, row: Row, bins: list[int], value: float) -> None:
-        """As `learn`."""
-        numbers, singles = row.numbers, row.singles
-        seen = min(numbers[self._seen.start] + 1.0, _MOST)
-        rate, before = max(_ERROR_RATE, 1.0 / seen), numbers[self._level.start]
-        for number, (place, slowest) in enumerate(zip(bins, self._slowest, strict=True)):
-            known, met = singles[self._levels.start + place], singles[self._met.start + place]
-            error, missed = self._errors.start + number, abs(value - (known if met >= _LEAST_TOLD else before))
+    __slots__ = ("_at", "_cycles", "_places", "_row")
+
+    def __init__(
+        self, row: Row, places: tuple[int, int, int], cycles: tuple[tuple[float, int, float, int, int, int], ...]
+    ) -> None:
+        """``places`` of how many were seen, of the level, of its error.
+
+        cycles  of each period, bins, rate; and where its error is, where its levels and how often they were met begin
+        """
+        self._row = row
+        self._places = places
+        self._cycles = cycles
+        self._at: list[int] = []
+
+    def levels(self, time_s: float) -> list[float]:
+        """As `Seasons.levels`; at this time the value was measured that is to be learned next."""
+        singles, level = self._row.singles, self._row.numbers[self._places[1]]
+        at, found = [], []
+        for period_s, bins, _, _, levels, met in self._cycles:
+            place = int(time_s % period_s / period_s * bins) % bins
+            at.append(place)
+            found.append(singles[levels + place] if singles[met + place] else level)
+        self._at = at
+        return found
+
+    def usual(self, levels: list[float]) -> tuple[float, float]:
+        """As `Seasons.usual`."""
+        numbers = self._row.numbers
+        _, level, plain = self._places
+        least, place = min((numbers[cycle[3]], place) for place, cycle in enumerate(self._cycles))
+        if least < _PROOF * numbers[plain]:
+            return levels[place], least
+        return numbers[level], numbers[plain]
+
+    def learn(self, value: float) -> None:
+        """As `Seasons.learn`."""
+        numbers, singles = self._row.numbers, self._row.singles
+        counted, usual, plain = self._places
+        seen, before = min(numbers[counted] + 1.0, _MOST), numbers[usual]
+        rate = max(_ERROR_RATE, 1.0 / seen)
+        for place, (_, _, slowest, error, levels, mets) in zip(self._at, self._cycles, strict=True):
+            known, met = singles[levels + place], singles[mets + place]
+            missed = abs(value - (known if met >= _LEAST_TOLD else before))
             numbers[error] += rate * (missed - numbers[error])
-            singles[self._levels.start + place] = known + max(slowest, 1.0 / (met + 1.0)) * (value - known)
-            singles[self._met.start + place] = min(met + 1.0, _MOST)
-        numbers[self._seen.start] = seen
-        numbers[self._plain.start] += rate * (abs(value - before) - numbers[self._plain.start])
-        numbers[self._level.start] = before + max(_LEVEL_RATE, 1.0 / seen) * (value - before)
+            singles[levels + place] = known + max(slowest, 1.0 / (met + 1.0)) * (value - known)
+            singles[mets + place] = min(met + 1.0, _MOST)
+        numbers[counted] = seen
+        numbers[plain] += rate * (abs(value - before) - numbers[plain])
+        numbers[usual] = before + max(_LEVEL_RATE, 1.0 / seen) * (value - before)

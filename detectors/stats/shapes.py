@@ -6,13 +6,12 @@ shape). The distance is the mean Euclidean distance of the three nearest ones. V
 out, or a slow change would find itself.
 """
 
-import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats.packing import Places, Row, Sheets, Singles, push, slide
+from detectors.stats.packing import Places, Sheets, Singles, slide
 from detectors.stats.series import Floats
 
 NEIGHBOURS: Final = 3
@@ -24,28 +23,28 @@ Rows = NDArray[np.intp] | slice
 class Blocks:
     """Means of consecutive blocks of ``step`` values; the newest ``room`` of them are kept, the newest last.
 
-    `add`, `median` and `distances` serve several series, the others one.
+    They serve several series; `detectors.stats.trail` serves one.
     """
 
-    __slots__ = ("_kept", "_means", "room", "step")
+    __slots__ = ("kept", "means", "room", "step")
 
     def __init__(self, step: int, room: int, places: Places) -> None:
         self.step = step
         self.room = room
-        self._kept = places.numbers(1)
-        self._means = places.singles(room)
+        self.kept = places.numbers(1)
+        self.means = places.singles(room)
 
     def add(self, sheets: Sheets, rows: Rows, recent: Singles) -> None:
         """Take in the block that the last values of ``recent`` are, of ``rows``, rounded to single precision."""
-        means = sheets.singles[rows, self._means]
+        means = sheets.singles[rows, self.means]
         slide(means, _mean_of(recent[rows, -self.step :]))
-        sheets.singles[rows, self._means] = means
-        sheets.numbers[rows, self._kept] = np.minimum(sheets.numbers[rows, self._kept] + 1.0, self.room)
+        sheets.singles[rows, self.means] = means
+        sheets.numbers[rows, self.kept] = np.minimum(sheets.numbers[rows, self.kept] + 1.0, self.room)
 
     def median(self, sheets: Sheets, rows: Rows) -> Floats:
         """Of all of them; there must be one in each row."""
-        kept = sheets.numbers[rows, self._kept].astype(np.intp)
-        means = sheets.singles[rows, self._means].astype(np.float64)
+        kept = sheets.numbers[rows, self.kept].astype(np.intp)
+        means = sheets.singles[rows, self.means].astype(np.float64)
         means[np.arange(self.room) < self.room - kept] = np.inf
         means.sort(axis=1)
         found: Floats = (np.take_along_axis(means, (kept - 1) // 2, 1) + np.take_along_axis(means, kept // 2, 1)) / 2.0
@@ -56,8 +55,8 @@ class Blocks:
         newest = recent[rows, -length * self.step :].astype(np.float64)
         if self.step > 1:
             newest = np.add.reduce(newest.reshape(-1, length, self.step), axis=2) / self.step
-        known = sheets.numbers[rows, self._kept][:, 0] - length
-        means = sheets.singles[rows, self._means][:, : self.room - length].astype(np.float64)
+        known = sheets.numbers[rows, self.kept][:, 0] - length
+        means = sheets.singles[rows, self.means][:, : self.room - length].astype(np.float64)
         apart = _windows(means, length) - newest[:, :, None]
         apart *= apart
         square: Floats = np.add.reduce(apart, axis=1)
@@ -67,40 +66,6 @@ class Blocks:
         found: Floats = np.add.reduce(np.sqrt(square[:, :NEIGHBOURS]), axis=1) / NEIGHBOURS
         found[known - length + 1 < NEIGHBOURS] = 0.0
         return found
-
-    def add_one(self, row: Row, mean: float) -> None:
-        """As `add`: one block's mean, rounded to single precision."""
-        push(row.singles, self._means, mean)
-        row.numbers[self._kept.start] = min(row.numbers[self._kept.start] + 1.0, self.room)
-
-    def median_of_one(self, row: Row) -> float:
-        """As `median`."""
-        kept = int(row.numbers[self._kept.start])
-        ordered = np.sort(row.array[self._means.stop - kept : self._means.stop])
-        return (float(ordered[(kept - 1) // 2]) + float(ordered[kept // 2])) / 2.0
-
-    def distance(self, row: Row, length: int, recent: Singles, space: Floats) -> float:
-        """As `distances`; ``space`` holds at least ``length * room`` numbers that may be overwritten."""
-        known, step = int(row.numbers[self._kept.start]) - length, self.step
-        if known - length + 1 < NEIGHBOURS:
-            return 0.0
-        newest = recent[-length * step :].astype(np.float64)
-        if step > 1:
-            newest = np.add.reduce(newest.reshape(length, step), axis=1) / step
-        end = self._means.stop - length
-        means = row.array[end - known : end].astype(np.float64)
-        if length == 1:  # one number needs no squares, whose roots are the distances themselves
-            means -= newest
-            np.abs(means, out=means)
-            means.partition(NEIGHBOURS - 1)
-            return float(sum(means[:NEIGHBOURS].tolist())) / NEIGHBOURS
-        windows = known - length + 1
-        apart = space[: length * windows].reshape(length, windows)
-        np.subtract(np.ndarray(apart.shape, np.float64, means, strides=(8, 8)), newest[:, None], out=apart)
-        np.multiply(apart, apart, out=apart)
-        square: Floats = np.add.reduce(apart, axis=0)
-        square.partition(NEIGHBOURS - 1)
-        return sum(map(math.sqrt, square[:NEIGHBOURS].tolist())) / NEIGHBOURS
 
 
 def _mean_of(values: Singles) -> Floats:

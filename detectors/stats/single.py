@@ -6,12 +6,13 @@ single-precision numbers are summed in plain Python for the same reason.
 """
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from detectors.stats.packing import Row, push
-from detectors.stats.scales import ALARMING, LEVEL, MEAN, MEASURES, MEDIAN, ORIGIN, SEEN, SINGLE, VARIANCE, Plan
+from detectors.stats.packing import Row, Sheets, push
+from detectors.stats.scales import ALARMING, LEVEL, MEAN, MEASURES, MEDIAN, NEWEST, ORIGIN, SEEN, SINGLE, VARIANCE, Plan
+from detectors.stats.trail import Shape, Trail
 
 LARGEST: Final = 1e30
 """Values are cut to this, so that squares stay finite and distances fit single precision."""
@@ -20,77 +21,121 @@ RATE: Final = 0.05
 """Of the running mean and variance."""
 
 
-class Single:
-    """The series whose state is ``row``; a value is observed, and then it is learned or it is not."""
+class Score(NamedTuple):
+    """Of one value, as `detectors.stats.scorer.Scores`."""
 
-    __slots__ = ("_bins", "_due", "_offset", "_plan", "_row", "_space")
+    raw: float
+    surprise: float
+    usual: float
+    error: float
+    learned: float
+
+
+class Single:
+    """The series whose state is ``row``; a value is observed, and then it is learned or it is not.
+
+    It goes on from the state as it was when this was made: nobody else may change that meanwhile.
+    """
+
+    __slots__ = (
+        "_course",
+        "_doubles",
+        "_due",
+        "_offset",
+        "_pasts",
+        "_plan",
+        "_row",
+        "_shapes",
+        "_trails",
+    )
 
     def __init__(self, plan: Plan, row: Row) -> None:
         self._plan = plan
         self._row = row
+        recent = row.array[plan.recent].astype(np.float64)
+        self._doubles: memoryview[float] = recent.data.cast("B").cast("d")
+        self._trails = tuple(Trail(blocks, row) for blocks in plan.blocks)
+        space = np.empty(max(length * blocks.room for _, blocks, length in plan.shapes))
+        # the last shape is one block: `Trail.apart` tells that
+        self._shapes = tuple(
+            (place, plan.every[place], Shape(trail, length, recent, space))
+            for trail, (place, _, length) in zip(self._trails, plan.shapes[:-1], strict=True)
+        )
+        self._course = plan.seasons.course(row)
+        self._pasts = tuple(plan.past.past(row, measure) for measure in range(MEASURES))
         self._due: list[int] = []
-        self._bins: list[int] = []
         self._offset = 0.0
-        self._space = np.empty(max(length * blocks.room for _, blocks, length in plan.shapes))
 
-    def observe(self, time_s: float, value: float) -> tuple[float, float, float, float, float]:
-        """`Scores` of the next value."""
-        plan, row = self._plan, self._row
-        numbers, value = row.numbers, min(max(value, -LARGEST), LARGEST)
+    @classmethod
+    def new(cls, plan: Plan) -> "Single":
+        """A new series, with a state of its own."""
+        return cls(plan, Sheets.empty(plan.places, 1).row(0))
+
+    def observe(self, time_s: float, value: float) -> Score:
+        """Of the next value (finite), measured at ``time_s`` (seconds since 1970 UTC)."""
+        plan, numbers = self._plan, self._row.numbers
+        value = min(max(value, -LARGEST), LARGEST)
         if not numbers[SEEN]:
             numbers[ORIGIN] = value
-        offset = self._offset = value - numbers[ORIGIN]
+        origin = numbers[ORIGIN]
+        offset = self._offset = value - origin
         seen = numbers[SEEN] = numbers[SEEN] + 1.0
-        push(row.singles, plan.recent, offset)
-        self._due = [place for place, turn in enumerate(plan.every) if turn == 1.0 or seen % turn == 0.0]
-        self._bins = plan.seasons.bins_of_one(time_s)
-        levels = plan.seasons.levels_of_one(row, self._bins)
-        self._measure(levels)
+        push(self._row.singles, plan.recent, offset)
+        doubles = self._doubles
+        doubles[:-1] = doubles[1:]
+        doubles[-1] = self._row.singles[plan.recent.stop - 1]
+        levels = self._course.levels(time_s)
+        self._measure(seen, levels)
         ranks, beyond, distances = plan.ranks.start, plan.beyond.start, plan.distances.start
         for place in self._due:
-            numbers[ranks + place], numbers[beyond + place] = plan.past.one_of(row, place, numbers[distances + place])
-        usual, error = plan.seasons.usual_for_one(row, levels)
-        return (
+            numbers[ranks + place], numbers[beyond + place] = self._pasts[place].of(numbers[distances + place])
+        usual, error = self._course.usual(levels)
+        return Score(
             math.fsum(numbers[beyond : beyond + MEASURES].tolist()) / MEASURES,
             math.fsum(numbers[ranks : ranks + ALARMING].tolist()) / ALARMING,
-            usual + numbers[ORIGIN],
+            usual + origin,
             error,
             seen,
         )
 
     def learn(self, *, strange: bool) -> None:
-        """Take in the value that was observed last."""
-        plan, row, offset = self._plan, self._row, self._offset
-        numbers = row.numbers
+        """Take in the value that was observed last; ``strange``: how strange it was is learned too."""
+        plan, offset, numbers = self._plan, self._offset, self._row.numbers
         seen = numbers[SEEN]
-        end = plan.recent.stop
-        for blocks in plan.blocks:
-            if blocks.step == 1:
-                blocks.add_one(row, offset)
-            elif seen % blocks.step == 0.0:
-                blocks.add_one(row, sum(row.singles[end - blocks.step : end]) / blocks.step)
-        if seen % plan.blocks[2].step == 0.0:
-            numbers[MEDIAN] = plan.blocks[2].median_of_one(row)
-        plan.seasons.learn_one(row, self._bins, offset)
+        for trail in self._trails:
+            step = trail.blocks.step
+            if seen % step == 0.0:
+                trail.add(sum(self._doubles[-step:]) / step)
+        coarse = self._trails[2]
+        if seen % coarse.blocks.step == 0.0:
+            numbers[MEDIAN] = coarse.median()
+        self._course.learn(offset)
         change = offset - numbers[MEAN]
         numbers[MEAN] += RATE * change
         numbers[VARIANCE] = (1.0 - RATE) * (numbers[VARIANCE] + RATE * change * change)
         if strange and seen > plan.start:
+            distances = plan.distances.start
             for place in self._due:
-                plan.past.add_one(row, place, numbers[plan.distances.start + place])
+                self._pasts[place].add(numbers[distances + place])
 
-    def _measure(self, levels: list[float]) -> None:
-        plan, row, offset = self._plan, self._row, self._offset
-        numbers, found, seen = row.numbers, plan.distances.start, row.numbers[SEEN]
-        recent = row.array[plan.recent]
-        for place, blocks, length in plan.shapes:
-            if place in self._due:
-                numbers[found + place] = blocks.distance(row, length, recent, self._space)
+    def _measure(self, seen: float, levels: list[float]) -> None:
+        """The distances that are due, and which they are."""
+        plan, offset, row = self._plan, self._offset, self._row
+        numbers, singles, found = row.numbers, row.singles, plan.distances.start
+        due = self._due = [LEVEL, SINGLE]
+        for place, turn, shape in self._shapes:
+            if turn == 1 or seen % turn == 0.0:
+                numbers[found + place] = shape.distance()
+                due.append(place)
+        if seen % plan.every[NEWEST] == 0.0:
+            middle = self._trails[1]
+            numbers[found + NEWEST] = middle.apart(sum(self._doubles[-middle.blocks.step :]) / middle.blocks.step)
+            due.append(NEWEST)
         for number, (newest, level) in enumerate(zip(plan.residuals, levels, strict=True), len(plan.blocks)):
-            push(row.singles, newest, offset - level)
-            numbers[found + number] = abs(_mean(row.singles[newest], seen))
-        newest_level = row.singles[plan.recent.stop - plan.level_room : plan.recent.stop]
-        numbers[found + LEVEL] = abs(_mean(newest_level, seen) - numbers[MEDIAN])
+            push(singles, newest, offset - level)
+            numbers[found + number] = abs(_mean(singles[newest], seen))
+            due.append(number)
+        numbers[found + LEVEL] = abs(_mean(self._doubles[-plan.level_room :], seen) - numbers[MEDIAN])
         change = abs(offset - numbers[MEAN])
         deviation = max(math.sqrt(numbers[VARIANCE]), change / LARGEST, 1.0 / LARGEST)
         numbers[found + SINGLE] = min(change / deviation, LARGEST)

@@ -32,7 +32,7 @@ class Surprises:
     lie in ascending order, behind zeros where nothing is yet. No value is less than 0: one that comes in pushes out the
     first, and for a value of 0 alone there seem to be more that reach it than there are.
 
-    `of` and `add` serve all measures of several series, `one_of` and `add_one` one measure of one series.
+    `of` and `add` serve all measures of several series, a `Past` one measure of one series.
     """
 
     __slots__ = ("_body", "_counts", "_highest", "_measures", "_others", "_strides", "_top")
@@ -89,50 +89,73 @@ class Surprises:
             others[halved] = every_second.shape[1]
             strides += halved
 
-    def one_of(self, row: Row, measure: int, value: float) -> tuple[float, float]:
-        """As `of`."""
-        numbers, singles = row.numbers, row.singles
-        count = numbers[self._counts.start + measure]
-        if count < LEAST_VALUES:
-            return 0.0, 0.0
-        begin = self._highest.start + measure * self._top
-        end = begin + self._top
-        kept = min(count, self._top)
-        reached = min(end - bisect_left(singles, value, begin, end), kept)
-        if reached == kept and count > kept:
-            begin = self._body.start + measure * (self._top + 1)
-            over = begin + self._top + 1 - bisect_left(singles, value, begin, begin + self._top + 1)
-            below = 2.0 ** numbers[self._strides.start + measure] * min(over, numbers[self._others.start + measure])
-            reached += min(below, count - reached)
-        rank = math.log10((count + 1.0) / (reached + 1.0))
-        if reached or value <= 0.0:
-            return rank, rank
-        return rank, rank + math.log10(value / max(singles[end - 1], value / _LARGEST_FACTOR))
-
-    def add_one(self, row: Row, measure: int, value: float) -> None:
-        """As `add`."""
-        numbers = row.numbers
-        count = numbers[self._counts.start + measure] = numbers[self._counts.start + measure] + 1.0
-        begin = self._highest.start + measure * self._top
-        fallen = _put(row.singles, begin, begin + self._top, value)
-        if count <= self._top or count % 2.0 ** numbers[self._strides.start + measure]:
-            return
-        begin = self._body.start + measure * (self._top + 1)
-        end = begin + self._top + 1
-        _put(row.singles, begin, end, fallen)
-        others = numbers[self._others.start + measure] + 1.0
-        if others > self._top:
-            every_second = row.array[begin:end:2].copy()
-            row.array[begin:end] = 0.0
-            row.array[end - len(every_second) : end] = every_second
-            others = len(every_second)
-            numbers[self._strides.start + measure] += 1.0
-        numbers[self._others.start + measure] = others
+    def past(self, row: Row, measure: int) -> "Past":
+        """One measure's past of one series."""
+        end = self._highest.start + (measure + 1) * self._top
+        body_end = self._body.start + (measure + 1) * (self._top + 1)
+        places = (self._counts.start + measure, self._strides.start + measure, self._others.start + measure)
+        return Past(row, self._top, places, end, body_end)
 
     def _rows(self, sheets: Sheets, place: slice) -> Singles:
         """As (series, measures, values), in the memory of ``sheets``."""
         part = sheets.singles[:, place]
         return part.reshape(len(part), self._measures, -1)
+
+
+class Past:
+    """`Surprises` for plain Python: one measure of the series whose state is ``row``, in the same memory."""
+
+    __slots__ = ("_begin", "_body_begin", "_body_end", "_end", "_place", "_places", "_row", "_top")
+
+    def __init__(self, row: Row, top: int, places: tuple[int, int, int], end: int, body_end: int) -> None:
+        """``places`` of the count, of the stride, of how many are kept beside the highest; where both lists end."""
+        self._row = row
+        self._top = top
+        self._places = places
+        self._begin, self._end = end - top, end
+        self._body_begin, self._body_end = body_end - top - 1, body_end
+        self._place = end
+
+    def of(self, value: float) -> tuple[float, float]:
+        """As `Surprises.of`."""
+        row = self._row
+        numbers, singles, begin, end = row.numbers, row.singles, self._begin, self._end
+        place = self._place = bisect_left(singles, value, begin, end)
+        counted, stride, others = self._places
+        count = numbers[counted]
+        if count < LEAST_VALUES:
+            return 0.0, 0.0
+        reached: float = end - place
+        if place == begin and count > self._top:
+            over = self._body_end - bisect_left(singles, value, self._body_begin, self._body_end)
+            below = 2.0 ** numbers[stride] * min(over, numbers[others])
+            reached += min(below, count - reached)
+        elif reached > count:
+            reached = count
+        rank = math.log10((count + 1.0) / (reached + 1.0))
+        if reached or value <= 0.0:
+            return rank, rank
+        return rank, rank + math.log10(value / max(singles[end - 1], value / _LARGEST_FACTOR))
+
+    def add(self, value: float) -> None:
+        """Take in the value that `of` was asked about last."""
+        row = self._row
+        numbers, singles = row.numbers, row.singles
+        counted, stride, kept = self._places
+        count = numbers[counted] = numbers[counted] + 1.0
+        fallen = _put(singles, self._begin, self._place, value)
+        if count <= self._top or count % 2.0 ** numbers[stride]:
+            return
+        begin, end = self._body_begin, self._body_end
+        _put(singles, begin, bisect_left(singles, fallen, begin, end), fallen)
+        others = numbers[kept] + 1.0
+        if others > self._top:
+            every_second = row.array[begin:end:2].copy()
+            row.array[begin:end] = 0.0
+            row.array[end - len(every_second) : end] = every_second
+            others = len(every_second)
+            numbers[stride] += 1.0
+        numbers[kept] = others
 
 
 def _reached(ascending: Singles, values: Floats, kept: Floats) -> Floats:
@@ -151,9 +174,8 @@ def _insert(ascending: Singles, values: Singles) -> Singles:
     return fallen
 
 
-def _put(ascending: "memoryview[float]", begin: int, end: int, value: float) -> float:
-    """As `_insert`."""
-    place = bisect_left(ascending, value, begin, end)
+def _put(ascending: "memoryview[float]", begin: int, place: int, value: float) -> float:
+    """As `_insert`, where it is known that ``place`` is the first that reaches the value."""
     if place == begin:
         return value
     fallen = ascending[begin]

@@ -162,6 +162,27 @@ def test_side_by_side_is_as_one_by_one(size: Size) -> None:
         assert together.learned(row) == alone[row].learned(0)
 
 
+def test_few_many_and_few_again_are_as_one_by_one() -> None:
+    """Series scored alone, side by side and alone again, one of them forgotten, one loaded: the same scores."""
+    random = np.random.default_rng(9)
+    many = FEW + 2
+    values = np.cumsum(random.normal(0.0, 5.0, (400, many)), axis=0)
+    together, alone = Scorers(SIZE, many), [Scorers(SIZE) for _ in range(many)]
+    for place in range(400):
+        if place in (210, 330):
+            together.forget(1)
+            alone[1].forget(0)
+        if place in (220, 340):
+            together.load(0, alone[2].packed(0))
+            alone[0].load(0, alone[2].packed(0))
+        now = many if place // 50 % 2 else 3
+        told = together.observe(np.full(now, T0_S + place * STEP_S), values[place, :now])
+        together.learn(np.ones(now, np.bool_), np.ones(now, np.bool_))
+        ones = [scores(values[place : place + 1, row], alone[row], first=place)[0] for row in range(now)]
+        assert np.allclose(np.array([told.raw, told.surprise]).T, ones, rtol=1e-12, atol=1e-12), place
+    assert [together.newest(row) for row in range(many)] == [one.newest(0) for one in alone]
+
+
 def test_the_gate_tells_an_incident_once_and_grows_dearer() -> None:
     """An alarm, a fifth of a warm-up of silence, then a slightly higher price."""
     gate = Gate(100)
