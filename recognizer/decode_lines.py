@@ -271,11 +271,11 @@ def _check_type(event: Event) -> None:
 def _check_time(event: Event, window: _Window) -> None:
     if window.earliest_ms <= event.timestamp <= window.latest_ms:
         return
-    away = timedelta(milliseconds=event.timestamp - window.now_ms)
+    away = timedelta(seconds=round(abs(event.timestamp - window.now_ms) / 1_000))
     if event.timestamp > window.latest_ms:
         detail = f"timestamp {event.timestamp} lies {away} ahead of this machine's clock"
         hint = f"compare the clocks of {shown(event.host or 'the writer')} and of this machine (timedatectl)"
         raise Refusal(MalformedReason.TIMESTAMP_FUTURE, detail, hint)
-    detail = f"timestamp {event.timestamp} lies {-away} back, further than events are kept"
-    hint = "write integer milliseconds since 1970 UTC; to load old logs, keep events for longer"
+    detail = f"timestamp {event.timestamp} lies {away} back, further than max_age allows"
+    hint = "write integer milliseconds since 1970 UTC; to load old logs raise max_age (under ingest) and retention"
     raise Refusal(MalformedReason.TIMESTAMP_PAST, detail, hint)
