@@ -111,8 +111,8 @@ def _is_condition(info: FieldInfo) -> bool:
 
 def _rule(layout: RuleLayout, detector: Detector, defaults: TimersLayout) -> Rule:
     every_ms = layout.every if layout.every is not None else _every_ms(detector)
-    # an alert whose condition lasts must not resolve between two evaluations
-    keep_ms = max(KEEP_FIRING_FOR_MS, 2 * every_ms)
+    # what learns calls an alarm over after three calm buckets: an alert that ended before it would begin anew
+    keep_ms = max(KEEP_FIRING_FOR_MS, 3 * every_ms)
     return Rule(
         id=layout.id,
         detector=detector,

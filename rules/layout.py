@@ -46,7 +46,7 @@ class TimersLayout(Layout):
     keep_firing_for: DurationMs | None = Field(
         default=None,
         description="an alert resolves once no finding came for this long; 5m unless given, "
-        "two evaluations where they are longer",
+        "three evaluations where they are longer",
     )
     repeat_every: DurationMs | None = Field(
         default=None, description="a firing alert is told again after this long, 0: never; 4h unless given"

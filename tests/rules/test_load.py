@@ -99,7 +99,7 @@ def test_a_rule_is_evaluated_as_often_as_it_can_say_something_new(rule: str, eve
 
 def test_an_alert_of_a_rule_that_is_seldom_evaluated_lives_until_the_next_time() -> None:
     seldom = config_of(ONE_RULE + "    every: 6h\n")
-    assert seldom.rules[0].policy == Policy(keep_firing_for_ms=12 * HOUR, repeat_every_ms=6 * HOUR)
+    assert seldom.rules[0].policy == Policy(keep_firing_for_ms=18 * HOUR, repeat_every_ms=6 * HOUR)
     assert ProblemCode.TIMER_TOO_SHORT not in {
         problem.code for problem in loaded(ONE_RULE + "    every: 6h\n").problems
     }
