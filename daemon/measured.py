@@ -18,11 +18,15 @@ Values: TypeAlias = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``label`` names the number that ``value`` makes of one bucket's ``measures``; None where there is none."""
+    """``label`` names the number that ``value`` makes of one bucket's ``measures``; None where there is none.
+
+    ``adds_up``: of two buckets together it is the sum.
+    """
 
     label: str
     measures: tuple[AnyMeasure, ...]
     value: Callable[[Values], float | None]
+    adds_up: bool = False
 
 
 def measured(query: Query) -> Measured:
@@ -37,10 +41,9 @@ def measured(query: Query) -> Measured:
         case Tally():
             label = f"share of the most frequent {first.field}"
             return Measured(label, (first,), lambda values: _leading(values[first.name]))
-        case Measure():
-            return Measured("events", (first,), lambda values: _number(values[first.name]))
         case _:
-            return Measured(first.name, (first,), lambda values: _number(values[first.name]))
+            label = "events" if isinstance(first, Measure) else first.name
+            return Measured(label, (first,), lambda values: _number(values[first.name]), adds_up=True)
 
 
 def ask_for(query: Query, key: Key, interval: Interval) -> Ask:
@@ -53,8 +56,13 @@ def ask_for(query: Query, key: Key, interval: Interval) -> Ask:
     return Ask(line, replace(interval, start_ms=start_ms), start_ms)
 
 
-def points(frame: Frame, what: Measured) -> tuple[list[int], list[float]]:
-    """The middles of the buckets and their numbers. An empty bucket breaks the line: its number is NaN."""
+def points(frame: Frame, query: Query) -> tuple[list[int], list[float]]:
+    """The middles of the buckets and their numbers. An empty bucket breaks the line: its number is NaN.
+
+    What adds up is told per bucket of the rule's ``query`` where the frame's are coarser, as the rule judges it.
+    """
+    what = measured(query)
+    share = (query.bucket_ms or frame.bucket_ms) / frame.bucket_ms if what.adds_up else 1.0
     times: list[int] = []
     numbers: list[float] = []
     for series in frame.series:
@@ -65,7 +73,7 @@ def points(frame: Frame, what: Measured) -> tuple[list[int], list[float]]:
                 numbers.append(math.nan)
             number = what.value({name: cells[place] for name, cells in series.values.items()})
             times.append(middle_ms)
-            numbers.append(math.nan if number is None else number)
+            numbers.append(math.nan if number is None else number * share)
     return times, numbers
 
 
@@ -84,7 +92,8 @@ def _central(query: Query) -> Measured | None:
     if other is None:
         return None
     name = f"p{other.percent:g}" if other.percent is not None else other.statistic.value
-    return Measured(f"{name} of {other.field}", (other,), lambda values: _number(values[other.name]))
+    adds_up = other.statistic is Statistic.SUM
+    return Measured(f"{name} of {other.field}", (other,), lambda values: _number(values[other.name]), adds_up=adds_up)
 
 
 def _share(query: Query) -> Measured | None:

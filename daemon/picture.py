@@ -54,20 +54,21 @@ def draw_replayed(replayed: Replayed, source: Source, path: Path) -> None:
     """The picture of one rule: a panel for each of the series with the most alerts. Raises StoreError."""
     keys = _keys(replayed.alerts)
     drawn = figure(12, 1.2 + 2.6 * max(1, len(keys)))
-    what = measured(replayed.rule.detector.query())
+    query = replayed.rule.detector.query()
+    label = measured(query).label
     panels = drawn.subplots(max(1, len(keys)), 1, squeeze=False, sharex=True)[:, 0]
     alerts = len(replayed.alerts)
     title = f"{replayed.rule.id}: {alerts} alert{'s' * (alerts != 1)}, {replayed.notices_a_day:.2g} notices a day"
     drawn.suptitle(visible(title, TITLE_CHARACTERS), parse_math=False)
     for key, axes in zip(keys or [()], panels, strict=True):
-        (frame,) = source.ask([ask_for(replayed.rule.detector.query(), key, replayed.interval)])
-        times, numbers = points(frame, what)
+        (frame,) = source.ask([ask_for(query, key, replayed.interval)])
+        times, numbers = points(frame, query)
         axes.plot([_days(time) for time in times], numbers, color=LINE, linewidth=0.9)
         for alert in replayed.alerts:
             if alert.key == key:
                 _draw_alert(axes, alert, replayed.interval.end_ms)
         axes.set_title(_key_title(key), fontsize=9, loc="left", parse_math=False)
-        axes.set_ylabel(visible(what.label, TITLE_CHARACTERS), fontsize=8, parse_math=False)
+        axes.set_ylabel(visible(label, TITLE_CHARACTERS), fontsize=8, parse_math=False)
         axes.set_xlim(_days(replayed.interval.start_ms), _days(replayed.interval.end_ms))
         axes.xaxis_date("UTC")
         axes.grid(alpha=0.25)

@@ -95,7 +95,7 @@ def _show(results: list[Replayed]) -> None:
     if any(one.alerts for one in results):
         click.echo()
         echo_table(
-            ("rule", "began", "ended", "key", "reason", "observed", "expected"),
+            ("rule", "since", "ended", "key", "reason", "observed", "expected"),
             [row for one in results for row in _rows(one)],
         )
 

@@ -68,7 +68,7 @@ def test_the_line_is_what_the_rule_looks_at(measures: tuple[AnyMeasure, ...], la
     query = Query(measures=measures, group_by=("host",))
     what = measured(query)
     (frame,) = store(3, 0, 3).ask([ask_for(query, KEY, SPAN)])
-    times, numbers = points(frame, what)
+    times, numbers = points(frame, query)
     assert what.label == label
     assert [(time - BEGIN) // 30_000 for time in times] == [1, 3, 5]
     assert numbers == pytest.approx([number, math.nan, number], nan_ok=True)
@@ -78,6 +78,22 @@ def test_a_long_time_is_asked_for_in_coarse_buckets() -> None:
     ask = ask_for(Query(), (), Interval(BEGIN, BEGIN + 30 * 24 * HOUR_MS))
     assert ask.query.bucket_ms == 29 * MINUTE_MS
     assert ask.interval.start_ms % ask.query.bucket_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("measure", "number"),
+    [
+        (Measure("count"), 3.0),
+        (Measure("sum", Statistic.SUM, "duration_ms"), 60.0),
+        (Measure("avg", Statistic.AVG, "duration_ms"), 20.0),
+    ],
+)
+def test_what_adds_up_is_told_per_bucket_of_the_rule(measure: AnyMeasure, number: float) -> None:
+    """As the alerts of the picture tell it, however coarse the line: 29 times as many events were none."""
+    query = Query(measures=(measure,), group_by=("host",))
+    ask = ask_for(query, KEY, Interval(BEGIN, BEGIN + 30 * 24 * HOUR_MS))
+    (frame,) = store(*[3] * 60).ask([ask])
+    assert max(points(frame, query)[1]) == pytest.approx(number)
 
 
 def test_hostile_text_is_drawn_as_text(tmp_path: Path) -> None:
