@@ -1,7 +1,7 @@
 """`label_drift`: a model answers other labels than it usually does."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -141,13 +141,13 @@ class LabelDrift(Learning):
         if watch.filling_ms is None:
             watch.filling_ms = start_ms
         watch.filling_others += counts.others
-        filling = watch.filling
+        filling, known = watch.filling, watch.excess.slots.known
         for label, count in counts.counts:
             name = hashed(label)
             if name in filling:
                 filling[name] += count
                 continue
-            new = watch.notice(name)
+            new = name not in known and watch.notice(name)
             if len(filling) < MOST_LABELS:
                 filling[name] = float(count)
             else:
@@ -161,7 +161,9 @@ class LabelDrift(Learning):
 
     def _judge(self, cases: Mapping[int, Case]) -> Iterator[tuple[int, Alarm]]:
         """One more block of each series; what is to be told about it."""
-        self._observe(cases.values())
+        if not cases:
+            return
+        self._observe(list(cases.values()))
         learning, referring = self._learning_blocks, self._learning_blocks + _LEAST_REFERENCE
         alarmed, referred, judged = dict[int, Case](), dict[int, Case](), dict[int, Case]()
         for number, (watch, block) in cases.items():
@@ -178,16 +180,17 @@ class LabelDrift(Learning):
         if judged:
             yield from self._judged(judged)
 
-    def _observe(self, cases: Iterable[Case]) -> None:
+    def _observe(self, cases: Sequence[Case]) -> None:
         """What the time of day tells of these blocks, and how far they wander."""
+        mixes = roots([(block.amounts, block.total) for _, block in cases])
+        learns = [watch.alarm is None or not watch.same_time.proven for watch, _ in cases]
+        spreads = spread([(watch.spread, watch.same_time, block.total) for watch, block in cases], mixes)
         seen: list[same_time.Block] = []
-        for watch, block in cases:
-            begin_ms, mix = block.interval.start_ms, roots(block.amounts, block.others)
-            learns = watch.alarm is None or not watch.same_time.proven
-            if learns:
-                watch.spread = spread(watch.spread, watch.same_time, mix, block.total)
+        for (watch, block), mix, taught, wide in zip(cases, mixes.tolist(), learns, spreads, strict=True):
+            begin_ms = block.interval.start_ms
+            watch.spread = wide if taught else watch.spread
             watch.restless.observe(watch.same_time, begin_ms // SLOT_MS)
-            seen.append((watch.same_time, begin_ms, mix, learns))
+            seen.append((watch.same_time, begin_ms, mix, taught))
         same_time.observe(seen)
 
     def _learn(self, watch: Watch, block: Block) -> None:

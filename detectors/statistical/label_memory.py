@@ -120,7 +120,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     def vouched(self) -> int:
         """The checksum of what is packed."""
         old = (self.seen, self.references, self.stakes, self.recent, self.same_time)
-        return zlib.crc32(b"".join((self.names.encode(), self.slots, *old, self.newest, self.now, self.restless)))
+        return _checksum(self.names, self.slots, *old, self.newest, self.now, self.restless)
 
     @property
     def record(self) -> Record:
@@ -208,7 +208,8 @@ class Watch:
             self.seen = Packed(zlib.compress(self._bits, 1))
         settled, newest, skipped = self.record.kept()
         rhythm, now = self.same_time.kept()
-        state = State(
+        restless = self.restless.kept()
+        return State(
             query=query,
             judged_ms=judged_ms,
             names=names,
@@ -232,9 +233,9 @@ class Watch:
             rhythm=rhythm,
             spread=self.spread,
             now=now,
-            restless=self.restless.kept(),
+            restless=restless,
+            checksum=_checksum(names, slots, self.stakes, self.recent, newest, now, restless),
         )
-        return msgspec.structs.replace(state, checksum=state.vouched())
 
     def notice(self, name: str) -> bool:
         """Whether a label is new; from now on it isn't."""
@@ -293,3 +294,7 @@ def hashed(label: str) -> str:
 
 def _numbers(data: bytes) -> Floats:
     return np.frombuffer(data, "<f8")
+
+
+def _checksum(names: str, *packed: bytes) -> int:
+    return zlib.crc32(b"".join((names.encode(), *packed)))

@@ -1,13 +1,14 @@
 """What is odd about a mix of labels for the time of day."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.stats import same_time
 from detectors.stats.mixes import LEAST_CELL
 from detectors.stats.same_time import Departure, SameTime
+from detectors.stats.series import Floats
 
 CELLS = 16
 """What the time of day tells is learned of so many groups of labels, dealt by their hash."""
@@ -30,35 +31,41 @@ class Odd:
 
 def cell(name: str) -> int:
     """Which of `CELLS` a hashed label is dealt to."""
-    return int(name, 16) % CELLS
+    return int(name[-1], CELLS)
 
 
-def roots(amounts: Mapping[str, float], others: float) -> list[float]:
-    """The roots of the shares of `CELLS`: rare and frequent ones are about as noisy then, and about normal."""
-    sums = [0.0] * CELLS
-    for name, amount in amounts.items():
-        sums[int(name, 16) % CELLS] += amount
-    total = sum(amounts.values()) + others
-    return [math.sqrt(one / total) for one in sums]
+def roots(blocks: Sequence[tuple[Mapping[str, float], float]]) -> Floats:
+    """The roots of the shares of `CELLS`: rare and frequent ones are about as noisy then, and about normal.
+
+    One row per block, of which the labels are given and how many there are with those that are not told apart.
+    """
+    cells = [cell(name) for amounts, _ in blocks for name in amounts]
+    row = np.repeat(np.arange(len(blocks)), [len(amounts) for amounts, _ in blocks])
+    amounts_of_all = [amount for amounts, _ in blocks for amount in amounts.values()]
+    sums = np.bincount(row * CELLS + np.array(cells, np.intp), amounts_of_all, len(blocks) * CELLS)
+    shares: Floats = np.sqrt(sums.reshape(-1, CELLS) / np.array([[total] for _, total in blocks]))
+    return shares
 
 
-def spread(before: float, same_time: SameTime, mix: Sequence[float], labels: float) -> float:
-    """How many times the variance of independent labels a mix has, learned from one more block of ``labels``.
+def spread(cases: Sequence[tuple[float, SameTime, float]], mixes: Floats) -> list[float]:
+    """How many times the variance of independent labels each mix has, learned from one more block of it.
 
     Similar pictures come in runs. A block is compared with those just before it, which no rhythm of the day disturbs
     (von Neumann, "Distribution of the ratio of the mean square successive difference", 1941); only cells with a label
     or more count, and one block no more than `_MOST_SPREAD` times as much as usual: it may be a change.
+
+    cases  what was learned before, what the time of day tells, and how many labels the block has
     """
-    if same_time.latest is None:
-        return before
-    mean, blocks = same_time.latest
-    busy = [
-        (now - usual) ** 2 for now, usual in zip(mix, mean, strict=True) if max(now, usual, 0.0) ** 2 * labels >= 1.0
-    ]
-    if not busy:
-        return before
-    found = sum(busy) / len(busy) / (0.25 / labels * (1.0 + 1.0 / blocks))
-    return max(before + (min(found, _MOST_SPREAD * before) - before) / _SPREAD_BLOCKS, 1.0)
+    before, labels = np.array([(wide, total) for wide, _, total in cases]).T
+    usual, blocks = same_time.latest([one for _, one, _ in cases])
+    there = np.maximum(np.maximum(mixes, usual), 0.0)
+    busy = (there * there * labels[:, None] >= 1.0) & (blocks > 0)[:, None]
+    apart = np.add.accumulate(np.square(np.where(busy, mixes - usual, 0.0)), axis=1)[:, -1]
+    cells = np.add.reduce(busy, axis=1)
+    found = apart / np.maximum(cells, 1) / (0.25 / labels * (1.0 + 1.0 / np.where(blocks > 0, blocks, 1.0)))
+    after = np.maximum(before + (np.minimum(found, _MOST_SPREAD * before) - before) / _SPREAD_BLOCKS, 1.0)
+    learned: list[float] = np.where(cells > 0, after, before).tolist()
+    return learned
 
 
 def odd(same_time: SameTime, labels: float) -> Odd | None:

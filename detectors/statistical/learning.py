@@ -23,7 +23,7 @@ MOST_BUCKETS = 1_500
 
 _LEAST_BUCKETS = 10
 
-_TOGETHER = 32
+_TOGETHER = 64
 """Series that are judged together: enough to share the cost of a step, few enough for a processor's cache."""
 
 

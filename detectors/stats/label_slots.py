@@ -1,7 +1,7 @@
 """What is known of each label, kept as bytes: only what is asked for is unpacked."""
 
 import struct
-from collections.abc import Collection, Iterator, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from typing import Any
 
 SHARES = 2
@@ -64,6 +64,12 @@ class KeptSlots(MutableMapping[str, Slot]):
 
     def __len__(self) -> int:
         return len(self._places) + sum(1 for name in self._held if name not in self._places)
+
+    @property
+    def known(self) -> Mapping[str, int]:
+        """The labels that have a slot."""
+        self._settle()
+        return self._places
 
     def gathered(self, names: Collection[str]) -> bytes:
         """The slots of these labels one after the other; zeros for one that has none."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detectors.memory import Packed
+from detectors.statistical.label_rhythm import CELLS, roots, spread
 from detectors.stats import blocks, same_time
 from detectors.stats.label_slots import KeptSlots
 from detectors.stats.labels import MOST_GAIN, Excess, bet, gathered
@@ -31,6 +32,14 @@ def test_damage_to_packed_bytes_is_noticed(place: int) -> None:
     changed = text[:place] + ("0" if text[place] != "0" else "1") + (text[place + 1 :] if place != -1 else "")
     with pytest.raises(ValueError, match="damaged"):
         Packed.of(changed)
+
+
+def test_bytes_that_were_vouched_for_once_vouch_for_no_others() -> None:
+    """Read twice, then damaged."""
+    text = Packed(b"some other bytes").text
+    assert Packed.of(text).data == Packed.of(text).data == b"some other bytes"
+    with pytest.raises(ValueError, match="damaged"):
+        Packed.of(text[:-4] + "AAAA")
 
 
 def test_rows_are_the_same_whether_they_are_kept_after_each_or_never() -> None:
@@ -198,3 +207,25 @@ def test_blocks_of_labels_are_viewed_together_as_alone() -> None:
         known = [*rows[-40:, 2].tolist(), float(single[2, 0])]
         assert after[number] == pytest.approx(max(np.median(known) / max(float(one.freedom[0]), 1.0), 1.0), rel=1e-6)
         assert below[:, number].tolist() == (rows < single.T).sum(axis=0).tolist()
+
+
+def test_mixes_and_their_noise_are_told_together_as_alone() -> None:
+    """Series that have seen nothing, a little, much; cells without labels."""
+    random = np.random.default_rng(10)
+    several = [SameTime(CELLS) for _ in range(6)]
+    blocks: list[tuple[dict[str, float], float]] = []
+    for number, one in enumerate(several):
+        for _ in range(number):
+            same_time.observe([(one, HALF_HOUR_MS, random.random(CELLS).tolist(), True)])
+        amounts = {f"a{label:x}": float(random.integers(1, 30)) for label in random.choice(256, 2 + 5 * number)}
+        blocks.append((amounts, sum(amounts.values()) + 3.0))
+    mixes = roots(blocks)
+    cases = [(1.0 + number / 4, one, blocks[number][1]) for number, one in enumerate(several)]
+    learned = spread(cases, mixes)
+    assert learned[0] == 1.0
+    assert any(learned[number] != case[0] for number, case in enumerate(cases))
+    for number, case in enumerate(cases):
+        assert roots([blocks[number]]).tolist() == [mixes[number].tolist()]
+        assert spread([case], mixes[number : number + 1]) == [learned[number]]
+        amounts, total = blocks[number]
+        assert (np.square(mixes[number]).sum() * total) == pytest.approx(sum(amounts.values()))
