@@ -32,7 +32,6 @@ from recognizer.reasons import EventType
 _LEAST_REFERENCE = 20
 _MOST_NOVEL = 8
 _NOVEL_FOR_MS = 3_600_000
-_SMOOTHING = 2.0
 _MOST_DAYS = 1e6
 
 
@@ -249,12 +248,14 @@ class LabelDrift(Learning):
             share, before = block.amounts.get(best, 0.0) / block.total, usual(best)
             if share - before >= self.min_share:
                 since = next((place for place, time in enumerate(times) if time >= excess.slots[best][3] - 1), -1)
-                return Alarm(Reason.LABEL_STUCK, names[best], best, int(starts_ms[since]), before, share, days)
+                took = len(times[since:])
+                return Alarm(Reason.LABEL_STUCK, names[best], best, int(starts_ms[since]), before, share, days, took)
         begin = change_start(effects - self.min_change**2 / 2)
         level = math.sqrt(max(float(effects[begin:].mean()), 0.0))
         if level < self.min_change:
             return None
-        return Alarm(Reason.LABEL_DRIFT, None, None, int(starts_ms[begin]), 0.0, level, days)
+        took = len(times[begin:])
+        return Alarm(Reason.LABEL_DRIFT, None, None, int(starts_ms[begin]), 0.0, level, days, took)
 
     def _odd(self, departure: Odd, names: Mapping[str, str], block: Block) -> Alarm | None:
         """What is to be told where the mix follows the time of day: bets against one usual mix are blunt there."""
@@ -293,18 +294,18 @@ class LabelDrift(Learning):
 
     def _followed(self, watch: Watch, alarm: Alarm, block: Block, effect: float) -> Alarm | None:
         """One more block while a change is going on: it lasts, it is over, or it has become usual."""
-        stuck = alarm.reason is Reason.LABEL_STUCK
-        now = block.amounts.get(alarm.name or "", 0.0) / block.total if stuck else math.sqrt(max(effect, 0.0))
-        level = alarm.level + (now - alarm.level) / _SMOOTHING
-        least = self.min_share if stuck else self.min_change
-        if level - alarm.usual < least / 2:
+        shown, least = effect, (self.min_change / 2) ** 2
+        if alarm.reason is Reason.LABEL_STUCK:
+            shown, least = block.amounts.get(alarm.name or "", 0.0) / block.total - alarm.usual, self.min_share / 2
+        after = alarm.followed(shown, least)
+        if after is None:
             watch.calm()
             return None
         if block.interval.end_ms - alarm.since_ms >= self.adapt_after:
             watch.restart()
             watch.restless.follow()
             return None
-        watch.alarm = msgspec.structs.replace(alarm, level=level)
+        watch.alarm = after
         return watch.alarm
 
     def _finding(self, key: Key, alarm: Alarm, block: Interval) -> Finding:

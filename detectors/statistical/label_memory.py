@@ -1,6 +1,7 @@
 """What `label_drift` remembers of a series, and the same while it is judged."""
 
 import hashlib
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ _VIEWS_SIZE = 4 * VIEWS
 MOST_REFERENCE = 500
 _MOST_RECENT = 60
 
+_LEAST_CALM = 5
+_CALM_SHARE = 2 / 3
+_SMOOTHING = 2.0
+"""In blocks."""
+
 _Count = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 _Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 LONGEST_LABEL = 100
@@ -46,7 +52,11 @@ _Name = Annotated[str, msgspec.Meta(max_length=_LONGEST_NAME)]
 
 
 class Alarm(msgspec.Struct, frozen=True, array_like=True):
-    """A change that is going on: why, which label, since when, its size then and now, and how rare chance makes it."""
+    """A change that is going on: why, which label, since when, how large it was and is, and how rare by chance.
+
+    took  how many blocks it was there before it was noticed
+    calm  how many of the newest blocks show less than half of it together, and the sum of what they show
+    """
 
     reason: Reason
     label: _Label | None
@@ -55,6 +65,25 @@ class Alarm(msgspec.Struct, frozen=True, array_like=True):
     usual: _Number
     level: _Number
     chance_days: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+    took: Annotated[int, msgspec.Meta(ge=1)] = 1
+    calm: tuple[_Count, _Number] = (0.0, 0.0)
+
+    def followed(self, shown: float, least: float) -> "Alarm | None":
+        """After one more block that shows so much of it; None if it is over: so many blocks as chance does not hide it
+        in, most of those it took to be noticed, show less than ``least`` on the mean.
+
+        A moved mix is counted by its effect squared, as that is what chance spreads evenly about what it is.
+        """
+        squared = self.reason is Reason.LABEL_DRIFT
+        size = self.level**2 if squared else self.level - self.usual
+        blocks, total = self.calm[0] + 1, self.calm[1] + shown
+        if total > blocks * size / 2:
+            blocks, total = 0.0, 0.0
+        elif blocks >= max(_LEAST_CALM, _CALM_SHARE * self.took) and total < blocks * least:
+            return None
+        size += (shown - size) / max(_SMOOTHING, self.took / 2)
+        level = math.sqrt(max(size, 0.0)) if squared else self.usual + size
+        return msgspec.structs.replace(self, level=level, calm=(blocks, total))
 
 
 class Novel(msgspec.Struct, frozen=True, array_like=True):

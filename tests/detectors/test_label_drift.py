@@ -93,6 +93,21 @@ def test_a_quiet_series_is_told_every_minute_while_its_blocks_fill() -> None:
     assert told == list(range(told[0], CHANGE + 91))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_alarm_in_bursts_does_not_end_between_them(seed: int) -> None:
+    """In a quarter of the minutes all answers are one label: a block without one of them says nothing yet."""
+
+    def bursts(labels: Labels, random: np.random.Generator) -> Labels:
+        return np.full_like(labels, 7) if random.random() < 0.25 else labels
+
+    until = CHANGE + 240
+    made = series(10, until + 150, seed=seed, per_minute=15, change=bursts, until=until)
+    told = [minute(one.at_ms) for one in found(LabelDrift(min_history="30m"), until + 150, made)]
+    assert CHANGE < told[0] <= CHANGE + 90
+    assert until - 10 <= told[-1] <= until + 90
+    assert told == list(range(told[0], told[-1] + 1))
+
+
 def test_a_moved_mix_is_found() -> None:
     """The frequent labels have changed places: no single one is stuck."""
 
