@@ -27,30 +27,32 @@ class Trail:
         self.kept = int(row.numbers[blocks.kept.start])
         self.means: Floats = row.array[blocks.means].astype(np.float64)
         self._doubles: memoryview[float] = self.means.data.cast("B").cast("d")
-        self._ordered: list[float] = sorted(self._doubles[blocks.room - self.kept :])
+        self._ordered: list[float] | None = None
 
     def add(self, mean: float) -> None:
         """As `Blocks.add`: one block's mean, rounded to single precision."""
         row, doubles, ordered = self._row, self._doubles, self._ordered
         push(row.singles, self._place, mean)
-        if self.kept == self.blocks.room:
-            del ordered[bisect_left(ordered, doubles[0])]
-        else:
-            self.kept += 1
-            row.numbers[self.blocks.kept.start] = self.kept
+        rounded = row.singles[self._place.stop - 1]
+        if ordered is not None:
+            if self.kept == self.blocks.room:
+                del ordered[bisect_left(ordered, doubles[0])]
+            insort(ordered, rounded)
         doubles[:-1] = doubles[1:]
-        doubles[-1] = rounded = row.singles[self._place.stop - 1]
-        insort(ordered, rounded)
+        doubles[-1] = rounded
+        self.kept = min(self.kept + 1, self.blocks.room)
+        row.numbers[self.blocks.kept.start] = self.kept
 
     def median(self) -> float:
         """As `Blocks.median`."""
-        return (self._ordered[(self.kept - 1) // 2] + self._ordered[self.kept // 2]) / 2.0
+        ordered = self._in_order()
+        return (ordered[(self.kept - 1) // 2] + ordered[self.kept // 2]) / 2.0
 
     def apart(self, value: float) -> float:
         """As `Blocks.distances` for one block alone."""
         if self.kept - 1 < NEIGHBOURS:
             return 0.0
-        ordered = self._ordered
+        ordered = self._in_order()
         place = bisect_left(ordered, value)
         near = sorted([abs(one - value) for one in ordered[max(place - NEIGHBOURS - 1, 0) : place + NEIGHBOURS + 1]])
         # the newest block is no part of the past yet
@@ -58,6 +60,12 @@ class Trail:
         if newest <= near[NEIGHBOURS]:
             near.remove(newest)
         return (near[0] + near[1] + near[2]) / NEIGHBOURS
+
+    def _in_order(self) -> list[float]:
+        """The means by size; from the first question on they are kept so."""
+        if self._ordered is None:
+            self._ordered = sorted(self._doubles[self.blocks.room - self.kept :])
+        return self._ordered
 
 
 class Shape:
