@@ -19,7 +19,7 @@ from detectors.parameters import MAX_SCORE, Span
 from detectors.query import Measure, Query, Tally
 from detectors.statistical.label_blocks import Block, Blocks, Case, teach
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
-from detectors.statistical.label_rhythm import CELLS, Odd, cell, noise, odd, odd_by, roots, spread
+from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots, spread, wandered
 from detectors.statistical.learning import SETTLE_MS, Learning
 from detectors.stats import same_time
 from detectors.stats.labels import EXCESS_SHARE
@@ -86,6 +86,7 @@ class LabelDrift(Learning):
         watch = Watch.of(state)
         watch.restart()
         watch.same_time = SameTime(CELLS)
+        watch.restless.follow()
         if watch.filling_ms is not None and watch.filling_ms < at_ms:
             watch.filling, watch.filling_ms, watch.filling_others = {}, None, 0.0
         return remember(watch.state(state.query, state.judged_ms))
@@ -238,9 +239,10 @@ class LabelDrift(Learning):
         if evidence * self.bucket < self.false_alarms.every_ms:
             return None
         names = _names(block.newest)
-        wandered = watch.restless.departure(watch.same_time, noise(block.total / watch.spread))
-        if wandered is not None:
-            return self._odd(odd_by(wandered), names, block)
+        beyond = wandered(watch.restless, watch.same_time, block.total / watch.spread, self.min_change)
+        if beyond is not None:
+            told = (self._odd(one, names, block) for one in beyond)
+            return next((alarm for alarm in told if alarm is not None), None)
         days = min(evidence * self.bucket / DAY_MS, _MOST_DAYS)
         starts_ms, effects, times = watch.newest.T
         best = max(names, key=lambda name: (excess.won(name), name), default=None)
@@ -300,6 +302,7 @@ class LabelDrift(Learning):
         after = alarm.followed(shown, least)
         if after is None:
             watch.calm()
+            watch.restless.follow()
             return None
         if block.interval.end_ms - alarm.since_ms >= self.adapt_after:
             watch.restart()

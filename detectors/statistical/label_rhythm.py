@@ -7,11 +7,15 @@ import numpy as np
 
 from detectors.stats import same_time
 from detectors.stats.mixes import LEAST_CELL
+from detectors.stats.restless import Restless
 from detectors.stats.same_time import Departure, SameTime
 from detectors.stats.series import Floats
 
 CELLS = 16
 """What the time of day tells is learned of so many groups of labels, dealt by their hash."""
+_MATTERS = 7.0
+"""A mix that wanders by less than this part of the least change is judged like one that does not wander."""
+
 _SPREAD_BLOCKS, _MOST_SPREAD = 100.0, 4.0
 
 
@@ -73,16 +77,23 @@ def odd(same_time: SameTime, labels: float) -> Odd | None:
 
     The root of a share of n independent labels has the variance 1 / 4n, or less.
     """
-    departure = same_time.departure(noise=noise(labels))
-    return None if departure is None else odd_by(departure)
+    departure = same_time.departure(noise=0.25 / labels)
+    return None if departure is None else _odd_by(departure)
 
 
-def noise(labels: float) -> float:
-    """The variance of the root of a share of so many independent labels; a rare label's is less."""
-    return 0.25 / labels
+def wandered(restless: Restless, same_time: SameTime, labels: float, min_change: float) -> tuple[Odd, Odd] | None:
+    """The half hour that goes on and the last hours, beside the level of a mix that wanders by itself; ``labels`` as
+    for `odd`.
+
+    None where it doesn't, or so little that it could never be told: Cohen's w² is about four times the variance of the
+    roots, over all cells.
+    """
+    least = (min_change / _MATTERS) ** 2 / 4
+    found = restless.departures(same_time, noise=0.25 / labels, least=least)
+    return None if found is None else (_odd_by(found[0]), _odd_by(found[1]))
 
 
-def odd_by(departure: Departure) -> Odd:
+def _odd_by(departure: Departure) -> Odd:
     """How much the labels have gained where they clearly depart."""
     usual = np.square(np.maximum(departure.expected, 0.0))
     gains = np.where(departure.clear, np.square(departure.now) - usual, 0.0)

@@ -27,7 +27,7 @@ _ERROR_MEMORY = np.array([96.0, 672.0])
 """In slots: two days for the day; two weeks for the week, or a Friday would have forgotten the weekend."""
 _MOST_DAYS = 7.0
 _SETTLED_DAYS = 3.0
-_PER_WEEK_SLOT, _MOST_WEEK_SEEN = 6.0, 30.0
+PER_WEEK_SLOT, _MOST_WEEK_SEEN = 6.0, 30.0
 _LEAST_COMPARED_DAY, _LEAST_COMPARED_WEEK = 48.0, 168.0
 _WINS, _LOSES = 0.75, 0.95
 
@@ -95,7 +95,7 @@ def _close(state: dict[str, Floats]) -> None:
     rests = np.stack([mean, by_day, by_week], axis=1)
     missed = np.square(rests - state["levels"])
     knows_day = state["day_seen"][rows, day] >= 1
-    knows_week = knows_day & (state["week_seen"][rows, week] >= _PER_WEEK_SLOT)
+    knows_week = knows_day & (state["week_seen"][rows, week] >= PER_WEEK_SLOT)
     for pair, knows in enumerate((knows_day & plain, knows_week)):
         state["compared"][:, pair] += knows
         gain = np.where(knows, 1.0 / np.clip(state["compared"][:, pair], 1.0, _ERROR_MEMORY[pair]), 0.0)[:, None, None]
@@ -109,7 +109,7 @@ def _close(state: dict[str, Floats]) -> None:
     settled = seen >= _SETTLED_DAYS
     of_week = np.minimum(state["week_seen"][rows, week] + settled, _MOST_WEEK_SEEN)
     state["week_seen"][rows, week] = of_week
-    gain = np.where(settled, 1.0 / np.maximum(of_week, _PER_WEEK_SLOT), 0.0)
+    gain = np.where(settled, 1.0 / np.maximum(of_week, PER_WEEK_SLOT), 0.0)
     state["week"][rows, week] += gain[:, None] * by_week
 
 

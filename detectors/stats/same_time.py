@@ -101,6 +101,15 @@ class SameTime:
         """When the half hour began that goes on, or went on last."""
         return int(self.now[self.slot]) * rhythm.SLOT_MS
 
+    def as_before(self) -> Floats | None:
+        """What came at this time of the week, as far as it is known, proven or not; None before a week was seen."""
+        state, slot = self._arrays, int(self.now[self.slot])
+        day, week = slot % rhythm.DAY_SLOTS, rhythm.week_slot(self.since_ms)
+        if state["day_seen"][0, day] < _LEAST_DAYS or state["week_seen"][0, week] < rhythm.PER_WEEK_SLOT:
+            return None
+        before: Floats = state["day"][0, day] + state["week"][0, week] + np.array(self.now[self.channels : self.slot])
+        return before
+
     def departure(self, noise: float) -> Departure | None:
         """None where the time of day tells nothing yet; ``noise`` is the variance that chance alone gives a block,
         since at a quiet time of the day forecasts miss less than they do now."""
