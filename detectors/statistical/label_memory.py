@@ -131,7 +131,7 @@ class State(LearnedState, frozen=True, kw_only=True):
 
     rhythm: Packed = Packed()
     now: bytes = b""
-    spread: Annotated[float, msgspec.Meta(ge=1)] = 1.0
+    spread: Annotated[float, msgspec.Meta(ge=1, le=1e6)] = 1.0
     restless: bytes = b""
     checksum: int = 0
 

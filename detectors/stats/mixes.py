@@ -96,13 +96,13 @@ class Beside:
         rests = np.array([len(mix.top) for mix in mixes])
         self.freedom: Floats = rests.astype(np.float64)
         places_of_all = np.array(cells, np.intp) * series + self.row
-        counted = np.bincount(places_of_all, self.amounts, (_TOP + 1) * series)
-        self._cells: Floats = counted.reshape(_TOP + 1, series)
+        counted: Floats = np.bincount(places_of_all, self.amounts, (_TOP + 1) * series).astype(np.float64, copy=False)
+        self._cells = counted.reshape(_TOP + 1, series)
         self._cells[rests, np.arange(series)] += others
 
     def added(self, values: Floats) -> Floats:
         """One value per label: their sums over each block."""
-        added: Floats = np.bincount(self.row, values, self._heads.shape[1])
+        added: Floats = np.bincount(self.row, values, self._heads.shape[1]).astype(np.float64, copy=False)
         return added
 
     def effects(self, spreads: Floats) -> Floats:
