@@ -55,7 +55,7 @@ class State(LearnedState, frozen=True, kw_only=True):
     """Of one series: the numbers of `detectors.stats.slowdown` and the newest histograms as base64 with their checksum,
     the number of the newest bucket (starts are multiples of the bucket) and of the one in which a slowdown began."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     numbers: str
     pooled: str
     checksum: int
@@ -263,7 +263,7 @@ def _packed(batch: Batch, query: str, judged_ms: int) -> list[Memory]:
         since = int(batch.since[row])
         packed.append(
             {
-                "version": 2,
+                "version": 3,
                 "query": query,
                 "judged_ms": judged_ms,
                 "numbers": numbers,

@@ -34,8 +34,8 @@ CHANNELS = 3
 FALL = CHANNELS
 """Beside the channels: the location in the other direction, which raises no alarm."""
 
-LAWS = 25
-"""Laws of the peaks of surprise that are weighed against each other (`detectors.stats.slowdown_learning`)."""
+LAWS = 75
+"""Laws of the peaks of surprise that are weighed against each other (`detectors.stats.slowdown_chance`)."""
 
 SHORT_BUCKETS, LONG_BUCKETS = 8.0, 360.0
 TAIL_HAZARD = 2.2
@@ -64,7 +64,10 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
     wander_seen, learned, judged
                   how many buckets an estimate rests on
     exceeded, fit episodes of great surprise, and the logarithm of the likelihood of each law of their peaks
-    apart, peak   buckets since the newest episode, and its peak; of falls of the location too
+    apart, peak   buckets since the newest episode, and its peak
+                  (fit, apart and peak: of falls of the location too)
+    waits, known  whether it is still to be seen if the newest peak of the location ends in a fall, and which part of
+                  its variance is sampling
     risen         buckets since the newest episode of any channel
     calm          buckets since the last alarm of an episode that has not ended
     """
@@ -88,8 +91,10 @@ def shapes(bins: int) -> dict[str, tuple[int, ...]]:
         "apart": (CHANNELS + 1,),
         "peak": (CHANNELS + 1,),
         "risen": (1,),
+        "waits": (1,),
+        "known": (1,),
         "exceeded": (CHANNELS,),
-        "fit": (CHANNELS, LAWS),
+        "fit": (CHANNELS + 1, LAWS),
         "calm": (1,),
         **rhythm.shapes(CHANNELS),
         **habits.shapes(),

@@ -25,7 +25,8 @@ from detectors.stats.slowdown import (
     shapes,
     surprise,
 )
-from detectors.stats.slowdown_learning import PRIOR_WANDER, chance_rates, learn, promised_surprises
+from detectors.stats.slowdown_chance import chance_rates, promised_surprises
+from detectors.stats.slowdown_learning import PRIOR_WANDER, learn
 
 _NONE = -1
 _CALM_BUCKETS = 5

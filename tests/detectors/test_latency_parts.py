@@ -10,7 +10,7 @@ from detectors.stats.probability import log_beta_binomial_tail, log_gamma, log_n
 from detectors.stats.rows import Layout, from_text, to_text
 from detectors.stats.series import Floats
 from detectors.stats.slowdown import CHANNELS, FALL, LOCATION, Contrasts, State, fall, shapes
-from detectors.stats.slowdown_learning import FROM_SURPRISE, chance_rates, learn_peaks, promised_surprises
+from detectors.stats.slowdown_chance import FROM_SURPRISE, chance_rates, learn_peaks, promised_surprises
 
 EDGES = np.array(geometric_edges(1.0, 60_000.0, 97))
 HOUR_MS = 3_600_000
@@ -151,21 +151,31 @@ def test_numbers_survive_being_text_and_damaged_text_is_none() -> None:
         assert from_text(damaged, layout.width, np.float32) is None
 
 
-def peaks_learned(stream: int, excesses: Floats, known: float = 0.0) -> State:
+def peaks_learned(stream: int, excesses: Floats, known: float = 0.0, *, ended: int = 0) -> State:
     """One series that has had an episode of each excess, one every 140 buckets, all in one stream of surprises.
 
     known  which part of the variance is sampling
+    ended  how many of them, the last ones, were followed by a fall
     """
     state = {name: np.zeros((1, *shape)) for name, shape in shapes(98).items()}
-    row = np.array([0])
-    for excess in excesses.tolist():
-        calm = np.zeros((1, CHANNELS + 1))
-        for _ in range(12):
-            learn_peaks(state, calm, np.full((1, CHANNELS), known), row)
+    for place, excess in enumerate(excesses.tolist()):
+        calm_for(state, 12, known)
         state["judged"] += 127
-        calm[0, stream] = FROM_SURPRISE + excess
-        learn_peaks(state, calm, np.full((1, CHANNELS), known), row)
+        one_bucket(state, stream, excess, known)
+        if place >= len(excesses) - ended:
+            one_bucket(state, FALL, 1.0, known)
     return state
+
+
+def one_bucket(state: State, stream: int, excess: float, known: float = 0.0) -> None:
+    surprises = np.zeros((1, CHANNELS + 1))
+    surprises[0, stream] = FROM_SURPRISE + excess
+    learn_peaks(state, surprises, np.full((1, CHANNELS), known), np.array([0]))
+
+
+def calm_for(state: State, buckets: int, known: float = 0.0) -> None:
+    for _ in range(buckets):
+        learn_peaks(state, np.zeros((1, CHANNELS + 1)), np.full((1, CHANNELS), known), np.array([0]))
 
 
 def heights(state: State) -> Floats:
@@ -192,28 +202,44 @@ def test_falls_of_the_location_tell_how_far_it_jumps() -> None:
 
 def test_what_falls_soon_after_a_rise_teaches_nothing() -> None:
     """It is the end of what rose: half an hour later, and not after two hours."""
-    jumps = np.random.default_rng(7).pareto(2.0, 60) * 2.0
-    told: list[float] = []
+    taught: list[float] = []
     for later in (30, 120):
         state = {name: np.zeros((1, *shape)) for name, shape in shapes(98).items()}
-        row, wandering = np.array([0]), np.zeros((1, CHANNELS))
-        for jump in jumps.tolist():
-            rise, drop = np.zeros((1, CHANNELS + 1)), np.zeros((1, CHANNELS + 1))
-            rise[0, LOCATION], drop[0, FALL] = FROM_SURPRISE + 0.7, FROM_SURPRISE + jump
-            for surprises, calm_buckets in ((rise, later), (drop, 100)):
-                learn_peaks(state, surprises, wandering, row)
-                for _ in range(calm_buckets):
-                    learn_peaks(state, np.zeros((1, CHANNELS + 1)), wandering, row)
-        told.append(float(heights(state)[LOCATION]))
-    assert told[1] > told[0] + 3
+        calm_for(state, 12)
+        one_bucket(state, LOCATION, 0.7)
+        calm_for(state, later)
+        one_bucket(state, FALL, 3.0)
+        taught.append(float(np.abs(state["fit"][0, FALL]).sum()))
+    assert taught[0] == 0.0 < taught[1]
+
+
+def test_small_falls_do_not_make_a_level_that_only_jumps_up_seem_calm() -> None:
+    """Once it is plain that rises follow another law than falls, they are judged by their own."""
+    random = np.random.default_rng(9)
+    state = peaks_learned(LOCATION, random.exponential(2.5, 150))
+    alone = float(heights(state)[LOCATION])
+    state["fit"][0, FALL] = peaks_learned(FALL, random.exponential(0.9, 150))["fit"][0, FALL]
+    assert heights(state)[LOCATION] == pytest.approx(alone, abs=0.5)
+
+
+def test_falls_that_follow_the_law_of_the_rises_teach_of_it() -> None:
+    """Both are common, and a few of the falls are jumps: so may a rise be, and is given room."""
+    random = np.random.default_rng(10)
+    state = peaks_learned(LOCATION, random.exponential(1.2, 100))
+    alone = float(heights(state)[LOCATION])
+    falls = np.concatenate([random.exponential(1.2, 95), [14.0, 16.0, 22.0, 30.0, 40.0]])
+    state["fit"][0, FALL] = peaks_learned(FALL, falls)["fit"][0, FALL]
+    assert heights(state)[LOCATION] > alone + 4
 
 
 def test_some_incidents_that_were_missed_do_not_make_a_series_deaf() -> None:
-    """A hundred peaks as chance gives them, and among them five that are far out."""
+    """A hundred peaks as chance gives them, and among them five that are far out and end in a fall."""
     usual = np.random.default_rng(6).exponential(size=100)
     missed = np.concatenate([usual, np.full(5, 7.0)])
-    calm, disturbed = (float(heights(peaks_learned(LOCATION, peaks))[LOCATION]) for peaks in (usual, missed))
-    assert disturbed < calm + 4
+    calm = float(heights(peaks_learned(LOCATION, usual))[LOCATION])
+    ended, by_itself = (float(heights(peaks_learned(LOCATION, missed, ended=count))[LOCATION]) for count in (5, 0))
+    assert ended < calm + 4
+    assert by_itself > ended + 4
 
 
 def test_where_the_noise_is_known_what_does_not_fit_is_taken_for_incidents() -> None:
