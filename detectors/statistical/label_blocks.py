@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.frame import Counts, Interval
 from detectors.statistical.label_memory import MOST_LABELS, MOST_REFERENCE, Watch
-from detectors.stats.edetector import bets
+from detectors.stats.edetector import bets, evidences
 from detectors.stats.label_slots import COUNT, USUAL
 from detectors.stats.labels import MOST_GAIN, bet, gathered, view_evidence
 from detectors.stats.mixes import VIEWS, Beside, Past
@@ -90,8 +90,9 @@ class Blocks:
         by_series = after.reshape(len(self._cases), VIEWS, -1)
         for (watch, _), row in zip(self._cases, by_series, strict=True):
             watch.stakes = row.tobytes()
-        evidence: list[float] = view_evidence(by_series).tolist()
-        return evidence
+        falls, rises = evidences(by_series)
+        found: list[float] = view_evidence(list(falls.T), list(rises.T)).tolist()
+        return found
 
     def _remembered(self, views: Singles) -> tuple[Floats, Floats]:
         """Remember these views; how many times fewer independent labels would say as much, and so few of each."""

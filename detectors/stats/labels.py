@@ -13,15 +13,16 @@ Source of the bets on labels: conformal e-prediction (Vovk 2024, arXiv:2001.0598
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from detectors.stats.edetector import NO_STAKES, bets, evidences
+from detectors.stats.edetector import NO_STAKES, evidence
+from detectors.stats.edetector import bet as stake
 from detectors.stats.label_slots import COUNT, NEWEST, SHARES, STAKES, USUAL, WEIGHT, WINNING, KeptSlots, Slot
-from detectors.stats.mixes import VIEWS, Beside, Mix
+from detectors.stats.mixes import VIEWS, Alone, Mix
 from detectors.stats.scores import Reference
 from detectors.stats.series import Floats
 
@@ -46,6 +47,7 @@ _LOG_KEPT_OF_ALL, _KEPT_OF_ALL, _ODDS_OF_ALL = (np.array(each)[:, None] for each
 _NOTHING = (0.0,) * SHARES
 _WINNING = 2 / EPSILONS[0]
 
+Evidence = TypeVar("Evidence", float, Floats)
 Slots = TypeVar("Slots", bound=MutableMapping[str, Slot])
 
 
@@ -191,8 +193,8 @@ def bet(
     found = [np.bincount(first, np.concatenate([rest, each])) for rest, each in zip(rests, by_all, strict=True)]
     packed, begin = after.tobytes(), 0
     after_each = zip(several, labels, now.tolist(), among.tolist(), np.maximum(found, 0.0).T.tolist(), strict=True)
-    for excess, listed, time, total, evidence in after_each:
-        excess.time, excess.total, excess.sums = time, total, evidence
+    for excess, listed, time, total, sums_after in after_each:
+        excess.time, excess.total, excess.sums = time, total, sums_after
         end = begin + len(listed) * after.strides[0]
         excess.slots.scatter(listed, packed[begin:end])
         begin = end
@@ -227,9 +229,9 @@ class LabelStream:
         self._run_length = run_length
         self._slots: dict[str, Slot] = {}
         self._excess = Excess(self._slots)
-        self._mix: Mix | None = None
-        self._references = (Reference(), Reference(), Reference())
-        self._stakes: Floats = np.array([NO_STAKES] * VIEWS)
+        self._mix: Alone | None = None
+        self._references = [Reference() for _ in range(VIEWS)]
+        self._stakes = [NO_STAKES] * VIEWS
         self._blocks = 0.0
         self._block: list[str] = []
         self._label: str | None = None
@@ -253,7 +255,7 @@ class LabelStream:
         evidence, block = self._excess.met(name), self._block
         block.append(name)
         if len(block) == self.BLOCK:
-            self._judge(self._mix, Counter(block))
+            self._judge(self._mix.views(Counter(block)))
             block.clear()
         return EXCESS_SHARE * evidence + self._blocks >= self._run_length
 
@@ -261,21 +263,18 @@ class LabelStream:
         self._excess.learn(label)
         if self._excess.total >= self.LEARN:
             self._excess.weigh()
-            self._mix = self._excess.mix()
+            self._mix = Alone(self._excess.mix(), {label: slot[USUAL] for label, slot in self._slots.items()})
 
-    def _judge(self, mix: Mix, block: Mapping[str, float]) -> None:
-        usual = np.array([self._slots[label][USUAL] for label in block])
-        views = Beside([(mix, block, 0.0)]).views(usual)[:, 0]
-        below, equal, seen = np.array([one.rank(view) for one, view in zip(self._references, views, strict=True)]).T
-        if seen[0] >= _LEAST_BLOCKS:
-            self._stakes = bets(self._stakes, below, equal, seen)
-        self._blocks = self.BLOCK * float(view_evidence(self._stakes))
+    def _judge(self, views: tuple[float, ...]) -> None:
+        for number, view in enumerate(views):
+            below, equal, seen = self._references[number].rank(view)
+            if seen >= _LEAST_BLOCKS:
+                self._stakes[number] = stake(self._stakes[number], below, equal, seen)
+        falls, rises = zip(*map(evidence, self._stakes), strict=True)
+        self._blocks = self.BLOCK * view_evidence(falls, rises)
 
 
-def view_evidence(stakes: Floats) -> Floats:
-    """The share of the evidence that blocks contribute, in blocks to a false alarm; of stakes by view."""
-    falls, rises = evidences(stakes)
+def view_evidence(falls: Sequence[Evidence], rises: Sequence[Evidence]) -> Evidence:
+    """The share of the evidence that blocks contribute, in blocks to a false alarm; of falls and rises by view."""
     blind, surprising, familiar, differs = VIEW_SHARES
-    of_labels = blind * rises[..., 0] + surprising * rises[..., 1] + familiar * falls[..., 1]
-    found: Floats = of_labels + differs * rises[..., 2]
-    return found
+    return blind * rises[0] + surprising * rises[1] + familiar * falls[1] + differs * rises[2]

@@ -8,7 +8,7 @@ from detectors.statistical.label_rhythm import CELLS, roots, spread
 from detectors.stats import blocks, same_time
 from detectors.stats.label_slots import KeptSlots
 from detectors.stats.labels import MOST_GAIN, Excess, bet, gathered
-from detectors.stats.mixes import VIEWS, Beside, Mix, Past
+from detectors.stats.mixes import VIEWS, Alone, Beside, Mix, Past
 from detectors.stats.record import SETTLE, Record
 from detectors.stats.same_time import SameTime
 
@@ -207,6 +207,19 @@ def test_blocks_of_labels_are_viewed_together_as_alone() -> None:
         known = [*rows[-40:, 2].tolist(), float(single[2, 0])]
         assert after[number] == pytest.approx(max(np.median(known) / max(float(one.freedom[0]), 1.0), 1.0), rel=1e-6)
         assert below[:, number].tolist() == (rows < single.T).sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("kinds", [1, 7, 60])
+def test_a_block_of_a_stream_is_viewed_as_among_many(kinds: int) -> None:
+    """In plain Python and in numpy, with labels that the mix does not know."""
+    random = np.random.default_rng(kinds)
+    usual = {f"l{label}": float(random.integers(1, 90)) for label in range(kinds)}
+    mix = Mix.of(usual)
+    alone = Alone(mix, usual)
+    for size in (1, 5, 60):
+        block = {f"l{label}": float(random.integers(1, 9)) for label in random.permutation(kinds + 3)[:size].tolist()}
+        views = Beside([(mix, block, 0.0)]).views(np.array([usual.get(label, 0.0) for label in block]))
+        assert alone.views(block) == pytest.approx(views[:, 0].tolist(), rel=1e-12)
 
 
 def test_mixes_and_their_noise_are_told_together_as_alone() -> None:
