@@ -32,8 +32,8 @@ _JUMP_SCALE = 5.0
 
 _LOG_PRIOR: Floats = -_SHAPE / 0.02 - 0.5 * (np.log(_SCALE) / 0.15) ** 2 - np.where(_JUMPS > 0.0, 4.0, 0.0)
 _PRIOR_EPISODES = 10.0
-"""Of the laws of excesses: the law of exact probabilities first. The prior fades as episodes are seen, so that a new
-series is not deaf, and one whose level jumps is soon believed to do so."""
+"""Of the laws of excesses: the law of exact probabilities, without jumps, first. The prior fades as episodes are seen,
+so that a new series is not deaf, and one whose level jumps is soon believed to do so."""
 
 _LOG_PRIOR_JUMPS: Floats = np.where(
     _JUMPS > 0.0, np.where(np.arange(CHANNELS) == LOCATION, -3.0, -np.inf)[:, None], np.zeros((CHANNELS, LAWS))
