@@ -35,7 +35,7 @@ def raw(timestamps: Floats, values: Floats, probation: int) -> Floats:
 
 def _scores(timestamps: Floats, values: Floats, probation: int) -> Iterator[Score]:
     single = Single.new(plan(Size(probation)))
-    for time_s, value in zip(timestamps.tolist(), values.tolist(), strict=True):
+    for time_s, value in zip(np.asarray(timestamps, float).tolist(), np.asarray(values, float).tolist(), strict=True):
         yield single.observe(time_s, value)
         single.learn(strange=True)
 
