@@ -19,7 +19,7 @@ from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Histogram, Measure, Query, Statistic
 from detectors.statistical.confidence_memory import MOST_CHANCE_DAYS, NO_BETS, Drift, Filling, State, Watch
-from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, Learning
+from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, Learning, in_step
 from detectors.stats import blocks as packed
 from detectors.stats import same_time, wander
 from detectors.stats.blocks import Blocks
@@ -123,18 +123,16 @@ class ConfidenceDrift(Learning):
     def _judge_all(self, frame: Frame, cases: Sequence[tuple[Series, State]]) -> list[tuple[State, list[Finding]]]:
         watches = [Watch.of(state) for _, state in cases]
         findings: list[list[Finding]] = [[] for _ in cases]
-        going = {
-            number: self._filled(frame, series, state.judged_ms, watches[number])
-            for number, (series, state) in enumerate(cases)
-        }
-        while going:
-            come = {number: bucket for number, buckets in going.items() if (bucket := next(buckets, None)) is not None}
+        filled = [
+            self._filled(frame, series, state.judged_ms, watch)
+            for watch, (series, state) in zip(watches, cases, strict=True)
+        ]
+        for come in in_step(filled):
             full = {number: (watches[number], block) for number, (_, block) in come.items() if block is not None}
             for number, now in (*self._judge(full), *self._so_far(watches, come)):
                 drift = watches[number].drift
                 if drift is not None:
                     findings[number].append(self._finding(cases[number][0].key, come[number][0], drift, now))
-            going = {number: going[number] for number in come}
         end_ms = frame.interval.end_ms
         return [
             (watch.state(state.query, end_ms), found)

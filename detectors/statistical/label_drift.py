@@ -20,8 +20,9 @@ from detectors.query import Measure, Query, Tally
 from detectors.statistical.label_blocks import Block, Blocks, Case, teach
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
 from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots, spread, wandered
-from detectors.statistical.learning import SETTLE_MS, Learning
+from detectors.statistical.learning import SETTLE_MS, Learning, in_step
 from detectors.stats import same_time
+from detectors.stats.label_slots import WINNING
 from detectors.stats.labels import EXCESS_SHARE
 from detectors.stats.rhythm import SLOT_MS
 from detectors.stats.robust import change_start
@@ -103,12 +104,11 @@ class LabelDrift(Learning):
     def _judge_all(self, frame: Frame, cases: Sequence[tuple[Series, State]]) -> list[tuple[State, list[Finding]]]:
         watches = [Watch.of(state) for _, state in cases]
         findings: list[list[Finding]] = [[] for _ in cases]
-        going = {
-            number: self._filled(frame, series, state.judged_ms, watches[number])
-            for number, (series, state) in enumerate(cases)
-        }
-        while going:
-            come = {number: block for number, blocks in going.items() if (block := next(blocks, None)) is not None}
+        filled = [
+            self._filled(frame, series, state.judged_ms, watch)
+            for watch, (series, state) in zip(watches, cases, strict=True)
+        ]
+        for come in in_step(filled):
             full = {number: (watches[number], block) for number, block in come.items() if isinstance(block, Block)}
             for number, alarm in self._judge(full):
                 findings[number].append(self._finding(cases[number][0].key, alarm, full[number][1].interval))
@@ -116,7 +116,6 @@ class LabelDrift(Learning):
                 alarm_now = watches[number].alarm
                 if isinstance(so_far, Interval) and alarm_now is not None:
                     findings[number].append(self._finding(cases[number][0].key, alarm_now, so_far))
-            going = {number: going[number] for number in come}
         end_ms = frame.interval.end_ms
         return [
             (watch.state(state.query, end_ms), found)
@@ -249,7 +248,7 @@ class LabelDrift(Learning):
         if best is not None and EXCESS_SHARE * excess.won(best) / steps * self.bucket >= self.false_alarms.every_ms / 2:
             share, before = block.amounts.get(best, 0.0) / block.total, usual(best)
             if share - before >= self.min_share:
-                since = next((place for place, time in enumerate(times) if time >= excess.slots[best][3] - 1), -1)
+                since = next((place for place, time in enumerate(times) if time >= excess.slots[best][WINNING] - 1), -1)
                 took = len(times[since:])
                 return Alarm(Reason.LABEL_STUCK, names[best], best, int(starts_ms[since]), before, share, days, took)
         begin = change_start(effects - self.min_change**2 / 2)

@@ -1,7 +1,7 @@
 """What the statistical kinds share: parameters about learning, and the walk over fresh buckets."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -44,6 +44,17 @@ Judge = Callable[[Frame, Series, State], tuple[State, list[Finding]]]
 
 JudgeAll = Callable[[Frame, Sequence[tuple[Series, State]]], list[tuple[State, list[Finding]]]]
 """The same for several series, in their order."""
+
+
+Item = TypeVar("Item")
+
+
+def in_step(several: Iterable[Iterator[Item]]) -> Iterator[dict[int, Item]]:
+    """The first of each by its number, then the second of those that have one, and so on, as they are asked for."""
+    going = dict(enumerate(several))
+    while come := {number: item for number, items in going.items() if (item := next(items, None)) is not None}:
+        yield come
+        going = {number: going[number] for number in come}
 
 
 class Learning(DetectorModel):
