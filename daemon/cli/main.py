@@ -5,7 +5,7 @@ import importlib
 import io
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 try:
     import click
@@ -82,7 +82,7 @@ def drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _give_up(ctx: click.Context, fault: str, remedy: str) -> None:
+def _give_up(ctx: click.Context, fault: str, remedy: str) -> NoReturn:
     from recognizer.paths import visible  # noqa: PLC0415  # --help need not pay for it
 
     click.echo(f"wumu {ctx.meta[VERB]}: {visible(fault, 2_000)}\n  what to do: {remedy}", err=True)
@@ -109,20 +109,18 @@ class _Verbs(click.Group):
         """
         try:
             return super().invoke(ctx)
-        except ModuleNotFoundError as missing:
+        except ImportError as missing:
             module = (missing.name or "").split(".")[0]
             if module in OWN:
                 raise
+            if not isinstance(missing, ModuleNotFoundError):  # no library of the system, or no memory to load it into
+                _give_up(ctx, f"what it needs can't be loaded: {missing.path or missing.name}: {missing}", RELOAD)
             verb = ctx.meta[VERB]
             extra = EXTRAS.get(module) or EXTRAS.get(verb, "daemon")
             click.echo(
                 f"wumu {verb} needs the module {module}, which is not installed: pip install 'wumu[{extra}]'", err=True
             )
             ctx.exit(3)
-        except ImportError as broken:  # a library of the system that is missing, or no memory to load it into
-            if (broken.name or "").split(".")[0] in OWN:
-                raise
-            _give_up(ctx, f"what it needs can't be loaded: {broken.path or broken.name}: {broken}", RELOAD)
         except BrokenPipeError:  # the reader (head, say) has seen enough
             drop_output()
             ctx.exit(0)

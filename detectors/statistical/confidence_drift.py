@@ -19,7 +19,7 @@ from detectors.memory import recall, remember
 from detectors.parameters import MAX_SCORE, Direction, Span
 from detectors.query import Histogram, Measure, Query, Statistic
 from detectors.statistical.confidence_memory import MOST_CHANCE_DAYS, NO_BETS, Drift, Filling, State, Watch
-from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, Learning, in_step
+from detectors.statistical.learning import MOST_BUCKETS, SETTLE_MS, Learning, judged_in_step
 from detectors.stats import blocks as packed
 from detectors.stats import same_time, wander
 from detectors.stats.blocks import Blocks
@@ -121,23 +121,14 @@ class ConfidenceDrift(Learning):
         return remember(watch.state(state.query, state.judged_ms))
 
     def _judge_all(self, frame: Frame, cases: Sequence[tuple[Series, State]]) -> list[tuple[State, list[Finding]]]:
-        watches = [Watch.of(state) for _, state in cases]
-        findings: list[list[Finding]] = [[] for _ in cases]
-        filled = [
-            self._filled(frame, series, state.judged_ms, watch)
-            for watch, (series, state) in zip(watches, cases, strict=True)
-        ]
-        for come in in_step(filled):
-            full = {number: (watches[number], block) for number, (_, block) in come.items() if block is not None}
-            for number, now in (*self._judge(full), *self._so_far(watches, come)):
-                drift = watches[number].drift
-                if drift is not None:
-                    findings[number].append(self._finding(cases[number][0].key, come[number][0], drift, now))
-        end_ms = frame.interval.end_ms
-        return [
-            (watch.state(state.query, end_ms), found)
-            for watch, (_, state), found in zip(watches, cases, findings, strict=True)
-        ]
+        return judged_in_step(frame, cases, Watch.of, self._filled, self._found)
+
+    def _found(self, watched: Sequence[tuple[Key, Watch]], come: Mapping[int, Bucket]) -> Iterator[tuple[int, Finding]]:
+        full = {number: (watched[number][1], block) for number, (_, block) in come.items() if block is not None}
+        for number, now in (*self._judge(full), *self._so_far(watched, come)):
+            key, watch = watched[number]
+            if watch.drift is not None:
+                yield number, self._finding(key, come[number][0], watch.drift, now)
 
     def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[Bucket]:
         """When buckets ended, and the block that one has filled; what is too old is forgotten before each."""
@@ -151,13 +142,13 @@ class ConfidenceDrift(Learning):
             elif watch.drift is not None:
                 yield bucket_end_ms(frame, bucket.start_ms), None
 
-    def _so_far(self, watches: Sequence[Watch], come: Mapping[int, Bucket]) -> Iterator[tuple[int, Change]]:
+    def _so_far(self, watched: Sequence[tuple[Key, Watch]], come: Mapping[int, Bucket]) -> Iterator[tuple[int, Change]]:
         """What goes on where a block is not full yet: that takes longer than an alert is kept firing in a quiet series,
         and it must not flap meanwhile."""
         for number, (_, block) in come.items():
-            drift = watches[number].drift
-            if block is None and drift is not None:
-                yield number, self._held(watches[number], drift, watches[number].blocks)
+            watch = watched[number][1]
+            if block is None and watch.drift is not None:
+                yield number, self._held(watch, watch.drift, watch.blocks)
 
     def _judge(self, cases: Mapping[int, tuple[Watch, bytes]]) -> Iterator[tuple[int, Change]]:
         """One more block of each series; the changes that are to be reported."""

@@ -12,15 +12,15 @@ import numpy as np
 from detectors.memory import Packed
 from detectors.statistical.learning import LearnedState
 from detectors.stats import blocks as packed
-from detectors.stats import edetector
 from detectors.stats.blocks import Blocks
+from detectors.stats.edetector import no_bets
 from detectors.stats.record import Record
 from detectors.stats.same_time import SameTime
 from detectors.stats.wander import ASPECTS, Change
 
 MOST_CHANCE_DAYS = 1e6
 
-NO_BETS = edetector.packed([edetector.NO_STAKES] * len(packed.VIEWS))
+NO_BETS = no_bets(len(packed.VIEWS))
 """No stakes, one row per view."""
 
 _BUCKET = struct.Struct("<I")

@@ -20,7 +20,7 @@ from detectors.query import Measure, Query, Tally
 from detectors.statistical.label_blocks import Block, Blocks, Case, teach
 from detectors.statistical.label_memory import LONGEST_LABEL, MOST_LABELS, Alarm, Novel, State, Watch, hashed
 from detectors.statistical.label_rhythm import CELLS, Odd, cell, odd, roots, spread, wandered
-from detectors.statistical.learning import SETTLE_MS, Learning, in_step
+from detectors.statistical.learning import SETTLE_MS, Learning, judged_in_step
 from detectors.stats import same_time
 from detectors.stats.label_slots import WINNING
 from detectors.stats.labels import EXCESS_SHARE
@@ -102,25 +102,18 @@ class LabelDrift(Learning):
         return math.ceil(self.min_history / self.bucket)
 
     def _judge_all(self, frame: Frame, cases: Sequence[tuple[Series, State]]) -> list[tuple[State, list[Finding]]]:
-        watches = [Watch.of(state) for _, state in cases]
-        findings: list[list[Finding]] = [[] for _ in cases]
-        filled = [
-            self._filled(frame, series, state.judged_ms, watch)
-            for watch, (series, state) in zip(watches, cases, strict=True)
-        ]
-        for come in in_step(filled):
-            full = {number: (watches[number], block) for number, block in come.items() if isinstance(block, Block)}
-            for number, alarm in self._judge(full):
-                findings[number].append(self._finding(cases[number][0].key, alarm, full[number][1].interval))
-            for number, so_far in come.items():
-                alarm_now = watches[number].alarm
-                if isinstance(so_far, Interval) and alarm_now is not None:
-                    findings[number].append(self._finding(cases[number][0].key, alarm_now, so_far))
-        end_ms = frame.interval.end_ms
-        return [
-            (watch.state(state.query, end_ms), found)
-            for watch, (_, state), found in zip(watches, cases, findings, strict=True)
-        ]
+        return judged_in_step(frame, cases, Watch.of, self._filled, self._found)
+
+    def _found(
+        self, watched: Sequence[tuple[Key, Watch]], come: Mapping[int, Block | Interval]
+    ) -> Iterator[tuple[int, Finding]]:
+        full = {number: (watched[number][1], block) for number, block in come.items() if isinstance(block, Block)}
+        for number, alarm in self._judge(full):
+            yield number, self._finding(watched[number][0], alarm, full[number][1].interval)
+        for number, so_far in come.items():
+            key, watch = watched[number]
+            if isinstance(so_far, Interval) and watch.alarm is not None:
+                yield number, self._finding(key, watch.alarm, so_far)
 
     def _filled(self, frame: Frame, series: Series, judged_ms: int, watch: Watch) -> Iterator[Block | Interval]:
         """The blocks that fresh buckets have filled. While something goes on, the interval of one that is not full yet
@@ -208,9 +201,7 @@ class LabelDrift(Learning):
         """Blocks that are compared with later ones."""
         blocks = Blocks(cases)
         for (watch, block), effect in zip(cases, blocks.effects, strict=True):
-            self._novelty(watch, block)
-            watch.unseen = watch.usual_mix.unseen
-            watch.recently(block.interval.start_ms, effect, watch.excess.time)
+            self._noted(watch, block, effect, watch.excess.time)
         blocks.refer()
 
     def _judged(self, cases: Mapping[int, Case]) -> Iterator[tuple[int, Alarm]]:
@@ -218,13 +209,18 @@ class LabelDrift(Learning):
         times = [watch.excess.time for watch, _ in cases.values()]
         evidence = blocks.bet()
         for place, (number, (watch, block)) in enumerate(cases.items()):
-            unseen = self._novelty(watch, block)
-            watch.unseen = watch.usual_mix.unseen
-            watch.recently(block.interval.start_ms, blocks.effects[place], times[place])
+            unseen = self._noted(watch, block, blocks.effects[place], times[place])
             watch.alarm = self._alarm(watch, block, evidence[place], partial(blocks.usual, place))
             alarm = watch.alarm or unseen
             if alarm is not None:
                 yield number, alarm
+
+    def _noted(self, watch: Watch, block: Block, effect: float, time: float) -> Alarm | None:
+        """What is kept of a block whether it is bet on or not; a label that was never seen before."""
+        unseen = self._novelty(watch, block)
+        watch.unseen = watch.usual_mix.unseen
+        watch.recently(block.interval.start_ms, effect, time)
+        return unseen
 
     def _alarm(self, watch: Watch, block: Block, of_blocks: float, usual: Callable[[str], float]) -> Alarm | None:
         """What the bets have won by now, if it is enough and large enough to be told."""

@@ -15,7 +15,7 @@ from detectors.finding import Reason
 from detectors.memory import Packed
 from detectors.statistical.label_rhythm import CELLS
 from detectors.statistical.learning import LearnedState
-from detectors.stats.edetector import NO_STAKES, KeptStake, packed
+from detectors.stats.edetector import KeptStake, no_bets
 from detectors.stats.label_slots import KeptSlots
 from detectors.stats.labels import EPSILONS, Excess
 from detectors.stats.mixes import VIEWS, Mix
@@ -24,7 +24,7 @@ from detectors.stats.restless import Restless
 from detectors.stats.same_time import SameTime
 from detectors.stats.series import Floats, Singles
 
-NO_BETS = packed([NO_STAKES] * VIEWS)
+NO_BETS = no_bets(VIEWS)
 """No stakes, one row per view."""
 
 MOST_LABELS = 500

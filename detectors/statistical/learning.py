@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -46,15 +46,43 @@ JudgeAll = Callable[[Frame, Sequence[tuple[Series, State]]], list[tuple[State, l
 """The same for several series, in their order."""
 
 
+class Watched(Protocol):
+    """A series while it is judged."""
+
+    def state(self, query: str, judged_ms: int) -> Any:
+        """What is remembered of it: a `LearnedState`."""
+        ...
+
+
 Item = TypeVar("Item")
+Watching = TypeVar("Watching", bound=Watched)
 
 
-def in_step(several: Iterable[Iterator[Item]]) -> Iterator[dict[int, Item]]:
-    """The first of each by its number, then the second of those that have one, and so on, as they are asked for."""
-    going = dict(enumerate(several))
+def judged_in_step(
+    frame: Frame,
+    cases: Sequence[tuple[Series, State]],
+    watch: Callable[[State], Watching],
+    filled: Callable[[Frame, Series, int, Watching], Iterator[Item]],
+    found: Callable[[Sequence[tuple[Key, Watching]], Mapping[int, Item]], Iterable[tuple[int, Finding]]],
+) -> list[tuple[State, list[Finding]]]:
+    """Judge several series side by side: the first item of each, then the second of those that have one, and so on.
+
+    filled   what the buckets of a series come to since it was judged; an item is taken when the one before is judged
+    found    in items, by the number of their series
+    """
+    watched = [(series.key, watch(state)) for series, state in cases]
+    findings: list[list[Finding]] = [[] for _ in cases]
+    going = {
+        number: filled(frame, series, state.judged_ms, watched[number][1])
+        for number, (series, state) in enumerate(cases)
+    }
     while come := {number: item for number, items in going.items() if (item := next(items, None)) is not None}:
-        yield come
+        for number, finding in found(watched, come):
+            findings[number].append(finding)
         going = {number: going[number] for number in come}
+    end_ms = frame.interval.end_ms
+    states: list[State] = [one.state(state.query, end_ms) for (_, one), (_, state) in zip(watched, cases, strict=True)]
+    return list(zip(states, findings, strict=True))
 
 
 class Learning(DetectorModel):

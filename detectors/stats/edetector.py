@@ -19,7 +19,6 @@ normal scores (Conover, Tercero-Gómez, Cordero-Franco 2017).
 
 import math
 import struct
-from collections.abc import Iterable
 from statistics import NormalDist
 from typing import Annotated, TypeAlias
 
@@ -51,9 +50,9 @@ _ROW = struct.Struct(f"<{len(NO_STAKES)}d")
 _ON_SHIFTS, _ON_RUNS, _RUNS = [0, 1, 2, 4, 5, 6], [3, 7], [8, 9]
 
 
-def packed(stakes: Iterable[Stakes]) -> bytes:
-    """For a memory."""
-    return b"".join([_ROW.pack(*one) for one in stakes])
+def no_bets(values: int) -> bytes:
+    """What a memory holds of bets on so many values of which none has won anything."""
+    return _ROW.pack(*NO_STAKES) * values
 
 
 def evidence(stakes: Stakes) -> tuple[float, float]:

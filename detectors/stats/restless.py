@@ -63,8 +63,8 @@ class Restless:
 
     def observe(self, same_time: SameTime, slot: int) -> None:
         """A block of this half hour comes, before ``same_time`` sees it."""
-        if same_time.closes(slot) is not None and same_time.latest is not None:
-            self._learn(same_time.latest[0], same_time.as_before())
+        if same_time.closes(slot) is not None and (latest := same_time.latest) is not None:
+            self._learn(latest[0], same_time.as_before())
 
     def follow(self) -> None:
         """What goes on is the new usual: the level begins anew."""

@@ -117,9 +117,9 @@ class SameTime:
             return None
         state, slot = self._arrays, int(self.now[self.slot])
         day, count = slot % rhythm.DAY_SLOTS, self.now[self.slot + 1]
-        if state["day_seen"][0, day] < _LEAST_DAYS or count <= 0 or self.latest is None:
+        if state["day_seen"][0, day] < _LEAST_DAYS or count <= 0 or (latest := self.latest) is None:
             return None
-        now, centre = np.array(self.latest[0]), np.array(self.now[self.channels : self.slot])
+        now, centre = np.array(latest[0]), np.array(self.now[self.channels : self.slot])
         since_ms = slot * rhythm.SLOT_MS
         weekly = state["model"][0] >= 2
         added = np.where(weekly, state["week"][0, rhythm.week_slot(since_ms)], 0.0)
